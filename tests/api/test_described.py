@@ -15,6 +15,7 @@ from regulars.events.record import record
 from regulars.questions.save import save_question
 from regulars.serving.api_urls import api
 from regulars.usecases.lake import fill_lake
+from regulars.usecases.restrict import restrict
 from regulars.usecases.users import UserPatch, update_user
 from tests.api.test_questions import token_of
 from tests.questions.conftest import LOOKING_FOR
@@ -84,7 +85,7 @@ def has_shape(value: Any, example: Any) -> bool:
 
 
 def test_own_operations_are_those_that_are_known():
-    assert len(OPERATIONS) == 13
+    assert len(OPERATIONS) == 15
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -132,6 +133,8 @@ def made(world: Any, api_client: Any, chika: Any, method: str, path: str, body: 
     segment = example_of({"$ref": "#/components/schemas/SegmentBody"})
     if "segments" in path and (method, path) != ("POST", "/api/regulars/v1/segments"):
         assert api_client.call("POST", "/regulars/v1/segments", {**segment, "text": "user_metadata.size:M", "purpose": "message"}).status_code == 200  # fmt: skip
+    if path.endswith("/lifting"):
+        restrict(chika, "profile")
     path = path.replace("{user_id}", chika.user_id.replace("|", "%7C"))
     return api_client.call(method, path.replace("{slug}", segment["slug"]).removeprefix("/api"), body)
 

@@ -69,6 +69,8 @@ OPERATIONS = {
     ("GET", "/regulars/v1/profiles/{user_id}/facts"): ({"read:users"}, "", CUSTOMERS),
     ("GET", "/regulars/v1/profiles/{user_id}/timeline"): ({"read:users"}, "", CUSTOMERS),
     ("POST", "/regulars/v1/profiles/{user_id}/refusals"): ({"create:refusals"}, "", NOTHING),
+    ("PUT", "/regulars/v1/profiles/{user_id}/restriction"): ({"update:restrictions"}, "", NOTHING),
+    ("POST", "/regulars/v1/profiles/{user_id}/restriction/lifting"): ({"update:restrictions"}, "", NOTHING),
 }
 SCOPES = sorted(set().union(*(scopes for scopes, _, _ in OPERATIONS.values())))
 # Operations that answer to the customer's own token, not to a scope.

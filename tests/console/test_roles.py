@@ -25,6 +25,7 @@ PAGES = {
     "customers/<path:user_id>": ("marketer", ""),
     "customers/<path:user_id>/correct": ("marketer", "marketer"),
     "customers/<path:user_id>/refusal": ("marketer", "marketer"),
+    "customers/<path:user_id>/restriction": ("marketer", "marketer"),
     "questions": ("marketer", ""),
     "questions/new": ("marketer", "marketer"),
     "questions/settings": ("marketer", "admin"),

@@ -183,6 +183,35 @@ class Erasure(models.Model):
         return f"{self.mode} {self.at:%Y-%m-%d}"
 
 
+class Restriction(models.Model):
+    """A restriction of processing (Art. 18 GDPR): what is known of the customer is stored, and used for the login only.
+
+    `announced_at` is when the customer was informed of the lifting, by whatever `announced_how` says, and `lifts_at` when it
+    then happens. Customers lift their own at once.
+    """
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="restrictions")
+    since = models.DateTimeField(default=clock.now)
+    method = models.CharField(max_length=16)  # profile staff api merge
+    actor = models.CharField(max_length=64, default="customer")
+    reason = models.CharField(max_length=1000, blank=True)
+    lift_actor = models.CharField(max_length=64, blank=True)
+    lift_reason = models.CharField(max_length=1000, blank=True)
+    announced_how = models.CharField(max_length=1000, blank=True)
+    announced_at = models.DateTimeField(null=True, blank=True)
+    lifts_at = models.DateTimeField(null=True, blank=True)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["profile"], name="one_open_restriction", condition=models.Q(lifted_at=None))
+        ]
+        indexes = [models.Index(fields=["lifts_at"], name="restrictions_to_lift", condition=models.Q(lifted_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} since {self.since:%Y-%m-%d}"
+
+
 class KeptDecision(models.Model):
     """A row of an erased customer's ledger, without the customer: which decision was made on which text, and when.
 

@@ -25,7 +25,10 @@ GPC_RESTS = dt.timedelta(days=365)
 
 
 class ConsentStatus:
-    """The consent status of one customer. `is_child`: the customer is too young to consent in their country."""
+    """The consent status of one customer.
+
+    `is_child`: the customer is too young to consent in their country. `is_restricted`: what is known of them is only stored.
+    """
 
     def __init__(self, profile_id: int, now: dt.datetime) -> None:
         self.profile_id = profile_id
@@ -33,6 +36,7 @@ class ConsentStatus:
         self.states: dict[str, ConsentState] = {}
         self.consents: dict[int, ConsentEvent] = {}
         self.is_child = False
+        self.is_restricted = False
 
     @classmethod
     def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, ConsentStatus]:
@@ -53,6 +57,7 @@ class ConsentStatus:
         for profile in profiles:
             # A public key's word opens no purpose, and closes none of a customer who has an account: any visitor could
             # send it. Of customers who are known by events only it is all that is known of their age.
+            statuses[profile.pk].is_restricted = profile.restricted_at is not None
             everything = ages[profile.pk]
             believed = [fact for fact in everything if fact.asserter != Asserter.PUBLIC_KEY]
             is_child = _is_child(believed, now)
@@ -60,6 +65,8 @@ class ConsentStatus:
         return statuses
 
     def allows(self, purpose: Purpose) -> bool:
+        if self.is_restricted:  # stored only: the login takes what it needs from `view` all the same
+            return False
         if purpose.basis == Purpose.Basis.CONTRACT:
             return True
         if self.is_child:
@@ -125,6 +132,8 @@ def purposes_closed_to_questions(profile: Profile) -> set[str]:
     A refused social permission does not close its purpose: the customer may answer a question instead.
     """
     status = ConsentStatus.of([profile], clock.now())[profile.pk]
+    if status.is_restricted:
+        return set(Purpose.objects.values_list("key", flat=True))
     if status.is_child:
         return set(Purpose.objects.exclude(basis=Purpose.Basis.CONTRACT).values_list("key", flat=True))
     closed = (ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED)

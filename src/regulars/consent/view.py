@@ -32,6 +32,8 @@ from .status import ConsentStatus
 PREFETCHED, PREFETCHED_BY_PLACE, OUTDATED = "traits_to_serve", "traits_by_place", "traits_are_outdated"
 # Places that read the cached view of the purpose "serve", beside segments, which read those of every purpose.
 SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES)
+# What the login itself needs, and all that is served while processing is restricted (Art. 18 GDPR).
+LOGIN_NEEDS = frozenset({"email", "email_verified", "phone_number", "phone_verified", "username"})
 # Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
     "not_allowed": "the customer does not allow the purpose",
@@ -247,12 +249,13 @@ def _permitted(
     attributes: dict[str, Attribute],
     place: Place = Place.SEGMENTS,
 ) -> dict[str, Value]:
-    if not status.allows(purpose):
+    if not (status.allows(purpose) or (status.is_restricted and purpose.key == "serve")):
         return {}
     held = [
         (fact, each)
         for fact in facts[status.profile_id]
         if status.consents_hold(fact)
+        if fact.attribute in LOGIN_NEEDS or not status.is_restricted
         if is_shown((each := known(fact)).asserter, _thing(fact, attributes), place)
     ]
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}

@@ -104,10 +104,11 @@ def record_attempt(destination: Destination, profile: Profile, composed: Compose
     Raises `ErasedMeanwhile` when that happened already. A decision of the customer locks their row too: it comes before
     this and is seen here, or after it and finds the row that a deletion request needs.
     """
-    if not Profile.objects.select_for_update().filter(pk=profile.pk).exists():
+    locked = Profile.objects.select_for_update().filter(pk=profile.pk).first()
+    if locked is None:
         raise ErasedMeanwhile("forgotten", "The customer was erased.")
     for purpose in composed.purposes:
-        if not may(profile, purpose):
+        if not may(locked, purpose):
             raise ErasedMeanwhile("no_consent", f"The customer does not allow the purpose {purpose!r} any more.")
     row = _row_of(version_of(destination), destination, profile)
     row.match = {**row.match, "user_id": composed.message.user_id, **composed.message.match}

@@ -34,6 +34,7 @@ RULE = "rule:"
 # These say something once, by an act; software repeats all it knows with every page, which is confirmed once a day.
 ACTS = (Asserter.CUSTOMER_FRESH, Asserter.CUSTOMER, Asserter.PROVIDER_VOUCHING, Asserter.PROVIDER, Asserter.STAFF)
 A_DAY = dt.timedelta(days=1)
+THEMSELVES = (Asserter.CUSTOMER_FRESH, Asserter.CUSTOMER)
 FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 # Why a fact was refused, as staff read it.
 WHY_REFUSED = {
@@ -41,6 +42,7 @@ WHY_REFUSED = {
     "not_theirs_to_write": "this source may not write this attribute",
     "too_long": "the value is too long",
     "bad_value": "the value does not fit the attribute",
+    "deleted_by_customer": "the customer deleted it, and only the customer may enter it again",
 }
 
 
@@ -237,6 +239,8 @@ class _FactWriter:
                 self.refused[key[:128], new.source[:128]] = "special_category"
             return None
         if self._is_unwanted(profile, key, new):
+            if new.value is not None:
+                self.refused[key[:128], new.source[:128]] = "deleted_by_customer"
             return None
         if last and repeats:
             self._confirm(last, new)
@@ -312,7 +316,7 @@ class _FactWriter:
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
         """Return whether the customer deleted this attribute: only customers themselves may enter it again."""
         last = self.last.get((profile.pk, key, *voice(CUSTOMER, Asserter.CUSTOMER), None))
-        return last is not None and last.value is None and new.source_kind not in FIRST_PARTY_KINDS
+        return last is not None and last.value is None and new.whose not in THEMSELVES
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
         attribute = self.attributes.get(key)

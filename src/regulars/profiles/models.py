@@ -45,6 +45,9 @@ class Profile(models.Model):
     last_ip = models.CharField(max_length=45, blank=True)
     logins_count = models.PositiveIntegerField(default=0)
     blocked = models.BooleanField(default=False)
+    restricted_at = models.DateTimeField(
+        null=True, blank=True
+    )  # since when it is only stored (`consent.models.Restriction`)
     document = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
     closed_consents = models.JSONField(

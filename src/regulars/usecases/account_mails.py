@@ -28,11 +28,14 @@ from regulars.base.jobs.queues import delete_queue, pause_queue
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.base.page_language import page_language
 from regulars.clients.branding import current_app
+from regulars.consent.models import Restriction
+from regulars.profiles.contacts import contacts_of
 from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
 from .mail_message import Part, Sender, isolated, write_mail
+from .restrict import LIFTING, mark_informed
 
 log = logging.getLogger("regulars.mail")
 
@@ -118,6 +121,7 @@ class MailJob(TypedDict, total=False):
     ended: list[str]  # values of `EarlierAccess`
     code: int
     template: str
+    restriction: int
 
 
 def mail_signup_link(pending: PendingSignup) -> None:
@@ -286,13 +290,38 @@ def send_notice(payload: MailJob) -> None:
     _send(to, _(subject), parts, Sender.of(payload.get("app", "")))
 
 
+def lifting_address(profile: Profile) -> str:
+    """Return where the customer is informed of the end of a restriction: an account's address, or that of a contact."""
+    if profile.account:
+        return address_of(profile.account)
+    emails = sorted(each for each in contacts_of(profile) if "@" in each)
+    return emails[0] if emails else ""
+
+
+@handles(LIFTING, ATTEMPTS, non_transactional=True)
+@_translated
+def send_lifting(payload: MailJob) -> None:
+    """Inform a customer that a restriction will be lifted. Where no mail is accepted it is not lifted."""
+    found = Restriction.objects.filter(pk=payload["restriction"], lifted_at=None, announced_at=None).first()
+    to = lifting_address(found.profile) if found and found.lift_actor else ""
+    if found is None or not to:
+        return
+    parts = [
+        Part(_("You restricted the use of your data. The restriction will be lifted in three days.")),
+        Part(_("Reason: %(reason)s") % {"reason": isolated(found.lift_reason)}),
+        Part(_("You do not agree? Keep it restricted here:"), _link("/me") + "#restriction", _("Your data")),
+    ]
+    if _send(to, _("The restriction of your data will be lifted"), parts, Sender.of("")):
+        mark_informed(found)
+
+
 @handles(CODE, non_transactional=True)
 @_translated
 def send_code(payload: MailJob) -> None:
     """Make the code and mail it: it exists from here on, and in clear text in the mail alone."""
     expected = EmailCode.objects.filter(pk=payload["code"]).first()
     if expected is None:
-        return None
+        return
     digits, secret = mailed_codes.write(expected)
     link = _link("/code/open", link=secret)
     sender = Sender.of(payload.get("app", ""))
@@ -303,7 +332,8 @@ def send_code(payload: MailJob) -> None:
             once,
             Part(_("It was not you? Then do nothing.")),
         ]
-        return _send(expected.email, _("Your sign-in link"), parts, sender)
+        _send(expected.email, _("Your sign-in link"), parts, sender)
+        return
     or_link = _("It works for ten minutes, once. Or open this link in the browser in which you began:")
     parts = [
         Part(_("Your code for %(site)s is") % site),
@@ -311,7 +341,7 @@ def send_code(payload: MailJob) -> None:
         Part(or_link, link, _("Sign in")) if payload["template"] == "code_and_link" else once,
         Part(_("It was not you? Then do nothing, and share the code with no one.")),
     ]
-    return _send(expected.email, _("Your sign-in code"), parts, sender)
+    _send(expected.email, _("Your sign-in code"), parts, sender)
 
 
 def _link(path: str, **query: str) -> str:
@@ -326,8 +356,8 @@ def _written(at: str) -> str:
         return at
 
 
-def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> None:
-    """Send one mail. An address that the mail server refuses for good is no fault of ours: anyone may enter one.
+def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> bool:
+    """Send one mail. Returns whether the server accepted it. An address that the mail server refuses for good is no fault of ours: anyone may enter one.
 
     While the server is down, each mail may hold a thread of the worker until it gives up waiting. So no other is tried
     meanwhile.
@@ -336,8 +366,10 @@ def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> None:
         write_mail(to, subject, parts, sender).send()
     except Invalid as refused:
         log.warning("mail_not_sent: the mail server refused the address for good (%s)", refused.code)
+        return False
     except Unavailable as fault:
         if fault.code not in OF_THE_MESSAGE:
             pause_queue(QUEUE, PAUSE)  # and one mail at a time from then on, until one is sent
         raise
     delete_queue(QUEUE)
+    return True

@@ -37,7 +37,9 @@ def queue_clearing(profile_ids: Collection[int]) -> None:
 def clear_closed(payload: dict[str, Any]) -> None:
     """Payload: `{"profiles": [ids]}`."""
     for profile in (
-        Profile.objects.select_for_update().filter(pk__in=payload["profiles"], merged_into=None).order_by("pk")
+        Profile.objects.select_for_update()
+        .filter(pk__in=payload["profiles"], merged_into=None, restricted_at=None)  # restricted: all of it is stored
+        .order_by("pk")
     ):
         clear(profile)
 

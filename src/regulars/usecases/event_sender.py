@@ -77,6 +77,8 @@ def erased_names(
     names = [f"{ANONYMOUS}|{each}" for each in ids.browsers if each not in known]
     if ids.user and customer is None:
         names += [ids.user.text, f"{EXTERNAL}|{ids.user.text}"]
+        if "@" in ids.user.text:  # many systems name a customer by their address
+            names.append(f"email|{canonical_email(ids.user.text)}")
     context = as_object(message.get("context"))
     for traits in (message.get("traits"), context.get("traits")):
         if isinstance(email := as_object(traits).get("email"), str):

@@ -15,6 +15,7 @@ from regulars.profiles.models import Fact, Identity, Merge, Profile
 from regulars.segments.models import Membership
 
 from .lake import queue_lake_fill, queue_lake_removal, queue_lake_rewrite
+from .restrict import keep_restricted
 from .unit_of_work import Changes, changes
 
 ANONYMOUS = "anonymous"
@@ -51,6 +52,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         source.merged_into = into
         Merge.objects.create(source=source, into=into, why=why)
         _keep_the_stricter(c, source, into)
+        keep_restricted(source, into)
         c.refresh(into)
         if moved or why != VISITOR:
             queue_lake_removal([source.pk])

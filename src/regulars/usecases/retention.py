@@ -69,7 +69,7 @@ def _visitors(before: dt.datetime) -> QuerySet[Profile]:
 
 
 def _customers(before: dt.datetime) -> QuerySet[Profile]:
-    known = customers()
+    known = customers().filter(restricted_at=None)  # a customer may need it for a claim (Art. 18 (1) (c) GDPR)
     return known.filter(last_seen_at__lt=before) | known.filter(last_seen_at=None, created_at__lt=before)
 
 

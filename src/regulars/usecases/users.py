@@ -7,7 +7,7 @@ removes it, an empty object clears the bag, and a key with a dot or a dollar sig
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.db import transaction
@@ -35,7 +35,7 @@ from regulars.profiles.find import (
     is_email_taken,
     login_identities,
 )
-from regulars.profiles.learn import CUSTOMER, RULE, NewFact, accepted
+from regulars.profiles.learn import CUSTOMER, RULE, THEMSELVES, NewFact, accepted
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.sign_in import sign_in_block
 
@@ -300,6 +300,13 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
     attributes = {each.key: each for each in Attribute.objects.all()}
     kind, asserter = Fact.SourceKind.DECLARED, asserter or (Asserter.RULE if is_rule else Asserter.APP_TOKEN)
     live = list(_live_facts(c.profile, attributes))
+    own_words = sorted(
+        (each for each in live if each[0].source == CUSTOMER), key=lambda each: (each[0].as_of, each[0].pk)
+    )
+    last_words = {path: fact for fact, path, _ in own_words}
+    deleted = [path for path, fact in last_words.items() if fact.value is None]
+    if not is_rule and asserter not in THEMSELVES:
+        _refuse_deleted(news, deleted)
     unchanged = {path for fact, path, _ in live if path in news and same_json(news[path], fact.value)}
     _refuse_unacceptable(
         attributes,
@@ -310,12 +317,13 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
         ],
     )
     for fact, path, is_special in live:
-        # A special category is the customer's own to declare, and no rule undoes a deletion that they asked for.
-        is_closed_to_rules = is_special or (fact.source == CUSTOMER and fact.value is None)
+        # A special category is the customer's own to declare.
         bag, _, rest = path.partition(".")
         first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
-        if first_level not in values or (is_rule and is_closed_to_rules):
+        if first_level not in values or (is_rule and is_special):
             continue
+        if path in deleted and fact.value is None and asserter not in THEMSELVES:
+            continue  # no one else undoes a deletion that the customer asked for
         repeats = fact.value is not None and same_json(news.get(path), fact.value)
         if repeats and fact.source == source:
             continue
@@ -329,6 +337,14 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
     c.learn(
         [NewFact(path, value, kind, source, asserter=asserter) for path, value in news.items() if path not in known]
     )
+
+
+def _refuse_deleted(news: Values, deleted: Sequence[str]) -> None:
+    """Refuse what the customer deleted on their own page, and what is above or below it in the metadata."""
+    for path in news:
+        if any(path == each or path.startswith(f"{each}.") or each.startswith(f"{path}.") for each in deleted):
+            message = f"The customer deleted {path}. Only the customer may enter it again."
+            raise Invalid("deleted_by_customer", message, path)
 
 
 def _refuse_unacceptable(attributes: Mapping[str, Attribute], news: Iterable[NewFact]) -> None:

@@ -23,6 +23,7 @@ from regulars.usecases import correct_facts
 from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
 from regulars.usecases.decide_consent import decide_as_shown
 from regulars.usecases.refuse_consent import Refusal, proved_contacts, refuse
+from regulars.usecases.restrict import lift, open_restriction, restrict
 from regulars.usecases.shown_notices import show_purposes
 
 from . import labels
@@ -63,6 +64,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
         "changed": changed,
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(fact, names) for fact in facts_of(profile, locale)],
+        "restriction": open_restriction(profile),
         "advertising": _advertising(profile, names),
         "stands": [
             (stand, labels.consent_status(stand), shown.get(stand.key, "")) for stand in purposes_of(profile, locale)
@@ -123,6 +125,21 @@ def object_to_advertising(request: HttpRequest, profile: Profile) -> HttpRespons
         ),
     )
     return _back(request, _("You objected to any advertising. Your data is not used for it any more."), "purposes")
+
+
+@require_POST
+@customer_page()
+def change_restriction(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/restriction`: restrict the use of everything, keep it restricted, or lift the restriction."""
+    try:
+        if request.POST.get("action") == "lift":
+            lift(profile)
+            return _back(request, _("The restriction is lifted."), "restriction")
+        restrict(profile, "profile")
+    except DomainError as refused:
+        return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
+    sentence = _("The use of your data is restricted. It is only stored, and used to sign you in.")
+    return _back(request, sentence, "restriction")
 
 
 def _advertising(profile: Profile, names: PageNames) -> list[str]:

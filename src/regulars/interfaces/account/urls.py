@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from .data import all_data, data_file, erase, erased, portable_file
 from .linked import linked_accounts, stop_claim, unlink_identity
-from .profile import correct, decide, object_to_advertising, overview, remove
+from .profile import change_restriction, correct, decide, object_to_advertising, overview, remove
 from .refusal import unsubscribe
 from .security import (
     add_passkey,
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/facts/remove", remove),
     path("me/purposes/<slug:key>", decide),
     path("me/advertising", object_to_advertising),
+    path("me/restriction", change_restriction),
     path("me/data", all_data),
     path("me/data.json", data_file),
     path("me/portable.<slug:form>", portable_file),

@@ -18,7 +18,9 @@ from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 from regulars.usecases.import_consents import import_consents
+from regulars.usecases.account_mails import lifting_address
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
+from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, restrict
 from regulars.usecases.users import find_user
 
 router = Router(tags=["segments and profiles"])
@@ -315,3 +317,58 @@ def create_refusal(request: HttpRequest, user_id: str, body: NewRefusal) -> Any:
     )
     written = refuse(find_user(user_id), refusal)
     return {"decisions": [{"purpose": each.purpose_id, "action": each.action, "at": iso(each.at)} for each in written]}
+
+
+class NewRestriction(Schema):
+    """Why processing is restricted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Disputes the address."}]})
+
+    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
+
+
+class NewLifting(Schema):
+    """Why a restriction is lifted, and how the customer was informed where it is not by a mail of ours."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reason": "The address is corrected.", "informed": "By letter on Monday."}]},
+    )
+
+    reason: str = Field(min_length=1, max_length=LONGEST_REASON)
+    informed: str = Field("", max_length=LONGEST_REASON)
+
+
+class RestrictionDocument(Schema):
+    """A restriction of processing. `lifts_at` is null until the customer was informed of its end."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"restricted_at": "2026-11-29T09:30:00.000Z", "lifts_at": None}]}
+    )
+
+    restricted_at: str
+    lifts_at: str | None
+
+
+@router.put(
+    "/profiles/{path:user_id}/restriction",
+    auth=Bearer("update:restrictions"),
+    response=RestrictionDocument,
+    summary="Restrict processing",
+)
+def put_restriction(request: HttpRequest, user_id: str, body: NewRestriction) -> Any:
+    found = restrict(find_user(user_id), "api", caller_of(request).source, body.reason)
+    return {"restricted_at": iso(found.since), "lifts_at": iso(found.lifts_at)}
+
+
+@router.post(
+    "/profiles/{path:user_id}/restriction/lifting",
+    auth=Bearer("update:restrictions"),
+    response=RestrictionDocument,
+    summary="Inform the customer that the restriction is lifted three days later",
+)
+def post_lifting(request: HttpRequest, user_id: str, body: NewLifting) -> Any:
+    profile = find_user(user_id)
+    has_address = bool(lifting_address(profile))
+    found = announce_lifting(profile, caller_of(request).source, body.reason, body.informed, has_address=has_address)
+    return {"restricted_at": iso(found.since), "lifts_at": iso(found.lifts_at)}

@@ -41,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("customers/review/<int:number>", customer_conflicts.decide),
     path("customers/<path:user_id>/correct", customers.correct),
     path("customers/<path:user_id>/refusal", customer_rights.record_refusal),
+    path("customers/<path:user_id>/restriction", customer_rights.change_restriction),
     path("customers/<path:user_id>", customers.customer),
     path("questions", questions.questions),
     path("questions/new", questions.question),

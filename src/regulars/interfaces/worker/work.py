@@ -26,6 +26,7 @@ from regulars.usecases import deliver, enrich, join_repeated_facts, lower_public
 from regulars.usecases.change_due_profiles import queue_due_profiles
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import process_inbox
+from regulars.usecases.restrict import lift_due
 from regulars.usecases.retention import apply_retention
 from regulars.usecases.save_segment import queue_all_reconciliations
 from regulars.usecases.sign_out import delete_ended_sessions
@@ -57,6 +58,7 @@ SCHEDULE |= {
     "profiles.change": (MINUTE, queue_due_profiles),
     "consents.expire": (MINUTE, expire_consents),
     "retention": (DAY, apply_retention),
+    "restrictions.lift": (MINUTE, lift_due),
 }
 
 

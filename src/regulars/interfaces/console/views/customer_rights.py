@@ -12,8 +12,10 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.usecases.account_mails import lifting_address
 from regulars.usecases.find_customers import customer_name
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
+from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, open_restriction, restrict
 
 from ..forms import FormError, form_error, form_page
 from ..pages import done, staff_page
@@ -70,3 +72,40 @@ def _page(request: HttpRequest, profile: Profile, problem: FormError | None = No
         "longest": LONGEST_WORDS,
     }
     return form_page(request, "console/customer_refusal.html", context, role=ROLE, problem=problem)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_page(read=ROLE, write=ROLE)
+def change_restriction(request: HttpRequest, user_id: str) -> HttpResponse:
+    """`/console/customers/<user id>/restriction`: restrict processing, or announce that it is lifted; each with a reason."""
+    profile = find_by_user_id(user_id)
+    if profile is None:
+        raise Http404("There is no such customer.")
+    if request.method == "GET":
+        return _restriction_page(request, profile)
+    assert isinstance(request.user, Account)
+    actor, reason = f"staff:{request.user.key}", request.POST.get("reason", "").strip()
+    try:
+        if "lift" in request.POST:
+            informed, has_address = request.POST.get("informed", "").strip(), bool(lifting_address(profile))
+            announce_lifting(profile, actor, reason, informed, has_address=has_address)
+            what, sentence = "customer.lifting_announced", "The customer is informed; it is lifted three days later."
+        else:
+            restrict(profile, "staff", actor, reason)
+            what, sentence = "customer.restricted", "Restricted. What is known is only stored, and used to sign in."
+    except DomainError as error:
+        return _restriction_page(request, profile, form_error(error))
+    return done(request, f"/console/customers/{quote(profile.user_id, safe='')}", what, profile.user_id, sentence)
+
+
+def _restriction_page(request: HttpRequest, profile: Profile, problem: FormError | None = None) -> HttpResponse:
+    context = {
+        "person": profile,
+        "name": customer_name(profile),
+        "restriction": open_restriction(profile),
+        "address": lifting_address(profile),
+        "reason": request.POST.get("reason", ""),
+        "informed": request.POST.get("informed", ""),
+        "longest": LONGEST_REASON,
+    }
+    return form_page(request, "console/customer_restriction.html", context, role=ROLE, problem=problem)
