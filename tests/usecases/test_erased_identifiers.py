@@ -71,6 +71,8 @@ def erased(send) -> Erasure:
         {"previousId": "b-1", "anonymousId": "b-9", "type": "alias"},
         {"userId": "dov-7", "previousId": "b-9", "type": "alias"},
         {"userId": "dov-7", "groupId": "acme", "type": "group"},
+        {"userId": EMAIL},
+        {"userId": "Dov@Example.com", "type": "track", "event": "Viewed"},
         {"userId": "new", "traits": {"email": EMAIL}},
         {"userId": "new", "traits": {"email": "DOV@example.com "}},
         {"userId": "new", "traits": {"email": "dov@EXAMPLE.com"}},
