@@ -17,8 +17,8 @@ from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
-from regulars.usecases.import_consents import import_consents
 from regulars.usecases.account_mails import lifting_address
+from regulars.usecases.import_consents import import_consents
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, restrict
 from regulars.usecases.users import find_user
