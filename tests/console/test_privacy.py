@@ -178,3 +178,14 @@ def test_decisions_of_another_system_are_imported_and_bad_rows_are_named(console
     assert imported.status_code == 302
     assert AuditEntry.objects.get().what == "consents.imported"
     assert ConsentEvent.objects.get().actor.startswith("staff:")
+
+
+def test_record_of_a_decision_is_on_one_page_and_in_a_receipt(console, chika):
+    event = record(chika, Decision("message", "given", "login", words="News by e-mail", locale="fr"))
+    path = f"/console/customers/{chika.user_id.replace('|', '%7C')}/decisions/{event.pk}"
+
+    page, receipt = console.get(path), console.get(f"{path}/receipt.json").json()
+
+    assert "Words shown News by e-mail Language, version fr, 1" in text(page)
+    assert receipt["pii_processing"]["language"] == "fr"
+    assert console.get(f"{path}9").status_code == 404

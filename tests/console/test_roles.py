@@ -23,6 +23,8 @@ PAGES = {
     "customers/review": ("marketer", ""),
     "customers/review/<int:number>": ("", "admin"),
     "customers/<path:user_id>": ("marketer", ""),
+    "customers/<path:user_id>/decisions/<int:number>": ("marketer", ""),
+    "customers/<path:user_id>/decisions/<int:number>/receipt.json": ("marketer", ""),
     "customers/<path:user_id>/correct": ("marketer", "marketer"),
     "customers/<path:user_id>/refusal": ("marketer", "marketer"),
     "customers/<path:user_id>/restriction": ("marketer", "marketer"),

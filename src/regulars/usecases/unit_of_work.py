@@ -40,6 +40,7 @@ from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
 from .clear_closed import queue_clearing
+from .decision_evidence import with_evidence
 from .lake import queue_lake_fill
 
 Who = Profile | int
@@ -166,7 +167,7 @@ class Changes:
 
     def decide_all(self, decisions: Sequence[tuple[Profile, list[Decision]]]) -> list[ConsentEvent]:
         """Append decisions of many customers in as many queries as for one."""
-        found = [(self.find(profile), each) for profile, each in decisions if each]
+        found = [(self.find(profile), with_evidence(each)) for profile, each in decisions if each]
         self._unit.mark_changed({profile.pk for profile, _ in found})
         return record_decisions(found) if found else []
 

@@ -52,6 +52,17 @@ STATUS = {
     "expired": gettext_noop("your yes ran out"),
     "gpc": gettext_noop("your browser said “do not share”"),
 }
+# How a decision came (`ConsentEvent.method`).
+WAYS = {
+    "login": gettext_noop("When you signed in"),
+    "question": gettext_noop("Your answer to a question"),
+    "profile": gettext_noop("You, on this page"),
+    "staff": gettext_noop("Our staff, for you"),
+    "import": gettext_noop("Taken over from another system"),
+    "link": gettext_noop("A link in a message"),
+    "header": gettext_noop("A setting of your browser"),
+}
+OTHER_WAY = gettext_noop("Our system")
 DISCLOSURE = {
     "attempted": gettext_noop("May have received it"),
     "sent": gettext_noop("Received it"),
@@ -172,7 +183,8 @@ def humanised(key: str) -> str:
 
 def disclosure(record: DisclosureRecord) -> str:
     """Return what the recipient has done so far. Only who was asked to erase the customer "has deleted it"."""
-    return _(NOT_USED if record.state == "removed" and not record.erased else DISCLOSURE[record.state])
+    is_unused = record.state == "removed" and not record.erased
+    return _(NOT_USED if is_unused else DISCLOSURE[record.state])
 
 
 def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:

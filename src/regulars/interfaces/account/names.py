@@ -62,6 +62,11 @@ class PageNames:
     def attribute(self, key: str) -> str:
         return self._attributes.get(key, "") or humanised(key)
 
+    def attributes_of(self, categories: list[str], purpose: str) -> list[str]:
+        """Return the names of what a purpose may use in these categories of data."""
+        covered = Attribute.objects.filter(category__in=categories)
+        return sorted({attribute_words(each, self.locale)[0] for each in covered if purpose in each.purposes})
+
     def rule(self, slug: str) -> str:
         name = self._rules.get(slug, "")
         return _("A rule of ours, “{name}”").format(name=name) if name else _("A rule of ours")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from .data import all_data, data_file, erase, erased, portable_file
+from .decision import decision, receipt_file
 from .linked import linked_accounts, stop_claim, unlink_identity
 from .profile import change_restriction, correct, decide, object_to_advertising, overview, remove
 from .refusal import unsubscribe
@@ -22,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/facts/correct", correct),
     path("me/facts/remove", remove),
     path("me/purposes/<slug:key>", decide),
+    path("me/decisions/<int:number>", decision),
+    path("me/decisions/<int:number>.json", receipt_file),
     path("me/advertising", object_to_advertising),
     path("me/restriction", change_restriction),
     path("me/data", all_data),

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-from regulars.base.page_language import page_language
+from regulars.base.page_language import page_language, page_path
 
 from .journey_address import NOT_HOSTED, waiting_request
 
@@ -69,11 +69,13 @@ def choose_language(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         language = named or translation.get_language_from_request(request)
         request.named_language = named  # type: ignore[attr-defined]
         token = page_language.set(language if named or _names_languages(request) else "")
+        place = page_path.set(request.path[:200])
         try:
             with translation.override(language):
                 response = get_response(request)
         finally:
             page_language.reset(token)
+            page_path.reset(place)
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
         if journey != before:
