@@ -13,11 +13,12 @@ from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.models import DirectDisclosure
 from regulars.enrichment.models import SourceSetting
 from regulars.profiles.learn import NewFact
+from regulars.rules.models import RuleRun
 from regulars.usecases import record_disclosures
 from regulars.usecases.enrich import enrich
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.export import access
-from regulars.usecases.record_disclosures import record_tokens, record_userinfo
+from regulars.usecases.record_disclosures import all_disclosures_of, record_tokens, record_userinfo
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -152,3 +153,13 @@ def test_erasure_takes_the_records_along(asked, bikes):
     erase_customer(asked)
 
     assert not DirectDisclosure.objects.exists()
+
+
+def test_hosts_that_rules_called_are_listed(asked):
+    steps = [{"rule": "lead", "requests": [{"method": "POST", "host": "crm.example", "status": 200}]}, {"rule": "x"}]
+    for _ in range(2):
+        RuleRun.objects.create(moment="login", profile=asked, milliseconds=1, steps=steps)
+    (line,) = all_disclosures_of(asked)
+
+    assert (line.kind, line.recipient, line.state) == ("rule_host", "crm.example", "attempted")
+    assert access(asked)["disclosures"][0]["recipient"] == "crm.example"

@@ -12,7 +12,6 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.consent.models import ConsentEvent
-from regulars.destinations.disclosures import disclosures_of
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
 from regulars.events.read import source_of
@@ -20,6 +19,7 @@ from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
 
 from .customer_data import CustomerFact, decisions_of, facts_of, purposes_of, segments_of
+from .record_disclosures import all_disclosures_of
 from .retention import days_of
 
 VERSION = "regulars-access-1"
@@ -79,7 +79,7 @@ def access(profile: Profile) -> dict[str, Any]:
             for row in Lookup.objects.filter(profile=profile).order_by("asked_at")
         ],
         "events": [_event(each) for each in _events(profile)],
-        "disclosures": [_times(asdict(each)) for each in disclosures_of(profile)],
+        "disclosures": [_times(asdict(each)) for each in all_disclosures_of(profile)],
         "retention_days": days_of(),
         "rights": RIGHTS,
     }

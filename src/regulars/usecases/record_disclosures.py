@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from regulars.base.errors import Invalid
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
 from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct
+from regulars.destinations.disclosures import DisclosureRecord, disclosures_of
+from regulars.destinations.models import Disclosure
 from regulars.enrichment.look_up import permitted_source
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.source import EnrichmentSource
@@ -18,8 +21,45 @@ from regulars.oauth.claims import SCOPE_OF_CLAIM, claims_of
 from regulars.profiles.assertions import Place
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.rules.models import RuleRun
 
-from .recipients import SERVED, lookup_recipient
+from .recipients import SERVED, RecipientKind, lookup_recipient
+
+MOST_RUNS = 500  # sign-ins whose calls are looked at, the newest first
+
+
+def all_disclosures_of(profile: Profile) -> list[DisclosureRecord]:
+    """Return every disclosure about a customer, newest first: also the hosts that rules called while they signed in.
+
+    Hosts come from the records of rules, and are known as long as these are kept. What a rule sent is not recorded.
+    """
+    return sorted([*disclosures_of(profile), *_rule_hosts(profile)], key=lambda each: each.last_at, reverse=True)
+
+
+def _rule_hosts(profile: Profile) -> list[DisclosureRecord]:
+    times: dict[str, list[dt.datetime]] = {}
+    runs = RuleRun.objects.filter(profile__in=[profile, *profile.merged.all()]).order_by("-id")
+    for at, steps in runs.values_list("at", "steps")[:MOST_RUNS]:
+        for step in steps:
+            for request in step.get("requests", ()):
+                times.setdefault(request["host"], []).append(at)
+    return [
+        DisclosureRecord(
+            kind=RecipientKind.RULE_HOST,
+            recipient=host,
+            place="",
+            purpose=SERVED,
+            attributes=(),
+            segments=(),
+            first_at=min(each),
+            last_at=max(each),
+            state=Disclosure.State.ATTEMPTED,
+            erased=False,
+            confirmed_at=None,
+        )
+        for host, each in times.items()
+        if host
+    ]
 
 
 @transaction.atomic

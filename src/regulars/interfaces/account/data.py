@@ -19,7 +19,6 @@ from regulars.base import clock
 from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
-from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.models import Disclosure
 from regulars.events.read import happened
 from regulars.interfaces.pages.response_policy import page
@@ -29,6 +28,7 @@ from regulars.questions.wording import text_in
 from regulars.usecases import export
 from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.record_disclosures import all_disclosures_of
 from regulars.usecases.retention import days_of
 
 from . import labels
@@ -69,7 +69,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
         "segments": [(each, names.bases_of(each.segment)) for each in segments_of(profile)],
         "disclosures": [
             (each, labels.disclosure(each), [names.attribute(key) for key in each.attributes])
-            for each in disclosures_of(profile)
+            for each in all_disclosures_of(profile)
         ],
         "events": [(labels.event_name(name), at) for name, at in happened(profile.pk)],
         "retention": [(_(text), kept[kind]) for kind, text in labels.RETENTION.items()],

@@ -15,13 +15,13 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent
 from regulars.consent.notices import NoticeChangedError
 from regulars.consent.suppressions import marketing_purposes
-from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
 from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
 from regulars.usecases.decide_consent import decide_as_shown
+from regulars.usecases.record_disclosures import all_disclosures_of
 from regulars.usecases.refuse_consent import Refusal, proved_contacts, refuse
 from regulars.usecases.restrict import lift, open_restriction, restrict
 from regulars.usecases.shown_notices import show_purposes
@@ -81,7 +81,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
                 names.purpose(each.purpose),
                 [names.attribute(key) for key in each.attributes],
             )
-            for each in disclosures_of(profile)
+            for each in all_disclosures_of(profile)
         ],
         "events": [(labels.event_name(each.name), each) for each in timeline(profile.pk, MOST_EVENTS)],
     }
