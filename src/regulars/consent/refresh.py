@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +11,9 @@ from regulars.base import clock
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.models import Profile
 
-from .models import PermittedView
+from .effective import YES
+from .models import ConsentEvent, PermittedView
+from .record import Decision, record_all
 from .status import ConsentStatus
 from .view import permitted_by_purpose
 
@@ -29,6 +31,9 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     """Recompute the views of many profiles in as many queries as for one. Returns the views that changed."""
     now = clock.now()
     statuses = ConsentStatus.of(profiles, now)
+    if ended := _consents_of_children(profiles, statuses):
+        record_all(ended)
+        statuses = ConsentStatus.of(profiles, now)
     # Facts given under a withdrawn consent stay out of the user document, and so out of tokens and rules.
     moved = []
     for profile in profiles:
@@ -59,3 +64,20 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         update_fields=[*CONTENT, "refreshed_at", "lake_at"],
     )
     return changed
+
+
+def _consents_of_children(
+    profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]
+) -> list[tuple[Profile, list[Decision]]]:
+    """Return what ends every consent of customers who are too young to give one.
+
+    It is over for good: neither their birthday nor another birthdate brings back what nobody could allow.
+    """
+    found = []
+    for profile in profiles:
+        status = statuses[profile.pk]
+        given = sorted(key for key, state in status.states.items() if status.is_child and state.status in YES)
+        decisions = [Decision(key, ConsentEvent.Action.EXPIRED, "age", actor="system") for key in given]
+        if decisions:
+            found.append((profile, decisions))
+    return found

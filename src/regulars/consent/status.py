@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.profiles.assertions import Asserter
@@ -19,6 +20,7 @@ from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
 BIRTHDATE, COUNTRY = "birthdate", "country"
+TOO_YOUNG = gettext_noop("You are too young to allow this yourself.")
 ADVERTISING = "advertising"  # key of the evidence of an objection to any advertising
 # Customers may lift a "do not share" of their browser at any time; a question asks again after twelve months at the earliest.
 GPC_RESTS = dt.timedelta(days=365)
@@ -124,6 +126,11 @@ def is_proven(event: ConsentEvent) -> bool:
     if event.action != ConsentEvent.Action.IMPORTED:
         return True
     return bool(event.evidence) and not event.evidence.get("suppressed")
+
+
+def is_barred(profile: Profile) -> bool:
+    """Return whether the customer is too young to allow anything."""
+    return ConsentStatus.of([profile], clock.now())[profile.pk].is_child
 
 
 def purposes_closed_to_questions(profile: Profile) -> set[str]:

@@ -10,6 +10,7 @@ from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import NoticeChangedError, ShownNotice, find_shown, require_shown
 from regulars.consent.record import Decision
+from regulars.consent.status import TOO_YOUNG, is_barred
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.learn import NewFact, accepted
@@ -54,6 +55,9 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
         except Invalid as error:
             raise BadAnswer(error.code, error.message) from None
     with changes(impression.profile, "question") as c:
+        gives = impression.question.purpose.basis == Purpose.Basis.CONSENT and given.consent is not False
+        if gives and is_barred(c.profile):
+            raise BadAnswer("too_young", TOO_YOUNG)
         if not close(impression, Impression.Outcome.ANSWERED, given):
             return False
         consents = _record_consent(c, impression, given, notice, app)

@@ -23,6 +23,7 @@ from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
+from regulars.consent.status import is_barred
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
@@ -115,7 +116,8 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
             raise Invalid(
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
-        login = replace(login, shared=[each for each in login.shared if unchanged(login.strategy, each)])
+        shared = [each for each in login.shared if unchanged(login.strategy, each)]
+        login = replace(login, shared=shared if shared and not is_barred(c.profile) else [])
         identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
         Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
         answer = ProviderAnswer.objects.create(

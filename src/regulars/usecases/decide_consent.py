@@ -15,6 +15,7 @@ from regulars.consent.models import ConsentEvent, ConsentState, Purpose, Widenin
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
+from regulars.consent.status import TOO_YOUNG, is_barred
 from regulars.consent.suppressions import SAID_NO, release
 from regulars.profiles.contacts import holders_of
 from regulars.profiles.models import Profile
@@ -35,7 +36,7 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     """Record a decision with everything that follows. A customer without consent is out of segments when this returns.
 
     `seen` is the last decision on this purpose that the customer's page knew of (0: none). Raises `DomainError`: `decided_meanwhile`
-    (an old page, or the same form twice), `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
+    (an old page, or the same form twice), `too_young`, `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
     """
     purpose = get_purpose(decision.purpose)
     if purpose.basis == Purpose.Basis.CONTRACT:
@@ -48,6 +49,8 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     with changes([profile, *others[:PORTION]], "consent") as c:
         if seen is not None and seen != last_decision(c.profile, purpose.key):
             raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
+        if decision.action == Action.GIVEN and is_barred(c.profile):
+            raise Invalid("too_young", TOO_YOUNG)
         event = c.decide(decision)
         if closes:
             close_for_others(c, others, [decision], contacts)
