@@ -21,6 +21,7 @@ from regulars.connections.provider import PROVIDERS
 from regulars.consent.models import ConsentEvent, Erasure, Purpose
 from regulars.destinations.models import Destination, Disclosure
 from regulars.destinations.versions import version_of
+from regulars.enrichment.source import SOURCES
 from regulars.events.models import Source
 from regulars.profiles.attributes import languages_without
 from regulars.profiles.learn import NewFact, learn
@@ -166,6 +167,8 @@ def pages_of(profile: Profile) -> Iterator[str]:
     for fact in facts_of(profile):
         if fact.may_correct:
             yield f"/me/facts/correct?attribute={fact.attribute}"
+    for number in profile.consent_events.order_by("-pk").values_list("pk", flat=True)[:3]:
+        yield f"/me/decisions/{number}"
     impression = next_question(profile)
     if isinstance(impression, Impression):
         yield f"/question?impression={impression.pk}"
@@ -176,6 +179,7 @@ def written_by_people(profile: Profile | None) -> list[str]:
     texts = [*Segment.objects.values_list("name", flat=True), *Destination.objects.values_list("name", flat=True)]
     texts += [*Client.objects.values_list("name", flat=True), *Source.objects.values_list("name", flat=True)]
     texts += Rule.objects.values_list("name", flat=True)
+    texts += [source.title for source in SOURCES.values()]  # names of services, as recipients
     for purpose in Purpose.objects.all():
         texts += [purpose.text, purpose.label] if profile else []  # the words that were shown then, in the record
     if profile:  # so are the words of a question that was shown

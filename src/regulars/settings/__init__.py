@@ -19,10 +19,10 @@ SECRET_KEY = secret_key()
 DEBUG = False
 
 # The address customers see. The issuer of every token is this with a slash at its end, as Auth0's SDKs expect.
-# Who is responsible for the data, as consent records name them: name, address and contact.
-CONTROLLER = os.environ.get("REGULARS_CONTROLLER", "").strip()
 PUBLIC_URL = os.environ.get("REGULARS_URL", "http://localhost:8000").rstrip("/")
 ISSUER = PUBLIC_URL + "/"
+# Who is responsible for the data, as consent records name them: name, address and contact.
+CONTROLLER = os.environ.get("REGULARS_CONTROLLER", "").strip() or urlsplit(PUBLIC_URL).hostname or "localhost"
 ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
     urlsplit(PUBLIC_URL).hostname or "localhost",
     "localhost",

@@ -29,7 +29,7 @@ class ConsentRecord:
     @property
     def controller(self) -> str:
         """The controller at that time; of a decision without one, the controller of now."""
-        return str(self.event.evidence.get("controller") or settings.CONTROLLER or settings.PUBLIC_URL)
+        return str(self.event.evidence.get("controller") or settings.CONTROLLER)
 
     @property
     def page(self) -> str:

@@ -34,7 +34,7 @@ def with_evidence(decisions: list[Decision]) -> list[Decision]:
 
 
 def _evidence(decision: Decision, attributes: list[Attribute]) -> dict[str, Any]:
-    found: dict[str, Any] = {"controller": settings.CONTROLLER or settings.PUBLIC_URL}
+    found: dict[str, Any] = {"controller": settings.CONTROLLER}
     if path := page_path.get():
         found["page"] = path
     if decision.action == Action.GIVEN:
