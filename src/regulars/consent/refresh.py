@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from regulars.base import clock
-from regulars.profiles.document import rebuild_all
+from regulars.profiles.document import BAGS, rebuild_all
 from regulars.profiles.models import Profile
 
 from .effective import YES
@@ -52,6 +52,7 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         row = row or PermittedView(profile=each.profile, purpose_id=each.purpose)
         if row.pk is None or any(getattr(row, name) != getattr(each, name) for name in CONTENT):
             row.has_lost = bool(row.traits.keys() - each.traits.keys())
+            row.ends_rule_claims = each.purpose == "serve" and _ends_rule_claims(row.traits, each.traits)
             for name in CONTENT:
                 setattr(row, name, getattr(each, name))
             row.refreshed_at, row.lake_at = now, None
@@ -81,3 +82,13 @@ def _consents_of_children(
         if decisions:
             found.append((profile, decisions))
     return found
+
+
+def _ends_rule_claims(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether what rules concluded from a view may not be told any more: a value is gone, or is another.
+
+    Metadata that no attribute declares counts only when it is gone: rules write there at every login.
+    """
+    return any(
+        key not in after or (key.partition(".")[0] not in BAGS and after[key] != value) for key, value in before.items()
+    )

@@ -15,7 +15,7 @@ from regulars.base.errors import Forbidden, Invalid
 from regulars.base.tokens.jwt import Claims
 from regulars.base.tokens.kinds import client_of
 from regulars.clients.cache import find_client
-from regulars.consent.view import served_user, with_served_traits
+from regulars.consent.view import OUTDATED, served_user, with_served_traits
 from regulars.profiles.assertions import LONGEST_CLAIM, Place
 from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
@@ -134,7 +134,7 @@ def userinfo_claims(token: Claims) -> Claims:
     )
     if profile is None or is_of_deleted_app(token):
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
-    rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
+    rule_claims: Claims = {} if getattr(profile, OUTDATED) else getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
     single = [name for name in token.get(SINGLE_CLAIMS, ()) if isinstance(name, str)]
     about = claims_of(served_user(profile, Place.USERINFO), scopes, single)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from regulars.accounts.models import Account
 from regulars.base.db.compiled_query import CompiledInsert
+from regulars.base.db.unions import in_either
 from regulars.base.tokens.jwt import Claims
 from regulars.profiles.models import Profile
 
@@ -66,6 +67,17 @@ def rule_claims_in(sid: Any, client_id: Any, profile: Any) -> QuerySet[SessionCl
     of_customer = Q(profile=profile) | Q(profile__merged_into=profile)
     rows = SessionClient.objects.filter(of_customer, sid=sid, client_id=client_id)
     return rows.exclude(sid="").values("claims")[:1]
+
+
+def forget_rule_claims(profiles: Sequence[int]) -> None:
+    """Forget what rules added to ID tokens of these customers: what they concluded it from may not be told any more.
+
+    The next login or refresh remembers what rules add then.
+    """
+    of_customers = in_either(
+        "profile", Profile.objects.filter(pk__in=profiles), Profile.objects.filter(merged_into__in=profiles)
+    )
+    SessionClient.objects.filter(of_customers).exclude(claims={}).update(claims={})
 
 
 @transaction.atomic

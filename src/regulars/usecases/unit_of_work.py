@@ -33,6 +33,7 @@ from regulars.events.models import Event
 from regulars.events.own_events import OwnEvent
 from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
+from regulars.oauth.sessions import forget_rule_claims
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.learn import NewFact, conclude_again, learn_all, retract
 from regulars.profiles.models import Fact, Profile
@@ -95,6 +96,8 @@ class _Unit:
             rows = refresh_all_views(stale)
             self.lake_is_behind |= bool(rows)
             self.closed |= {row.profile_id for row in rows if row.has_lost}
+            if ended := [row.profile_id for row in rows if row.ends_rule_claims]:
+                forget_rule_claims(ended)
         self.stale_documents, self.stale_views = set(), set()
 
     def follow(self) -> None:
