@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from regulars.base import clock
+from regulars.consent.record import Decision
 from regulars.events.record import record
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Attribute
+from regulars.usecases.decide_consent import decide
+from regulars.usecases.unit_of_work import changes
 
 
 @pytest.mark.parametrize("before", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
@@ -34,3 +41,36 @@ def test_timeline_is_newest_first_and_pages_by_time(api_client, chika):
 
     assert (newest["name"], oldest["name"]) == ("Second", "First")
     assert api_client.get(path, before=newest["at"])["events"] == [oldest]
+
+
+def test_fact_says_what_it_may_be_used_for_and_why_for_nothing(api_client, chika):
+    Attribute.objects.create(key="diet", label="Diet", sensitivity="special", purposes=["message"])
+    Attribute.objects.create(key="hat", label="Hat", purposes=["message"])
+    Attribute.objects.create(key="note", label="Note", purposes=[])
+    with changes(chika, "test") as c:
+        yes = c.decide(Decision("personalise", "given", "login"))
+        c.learn(
+            [
+                NewFact("gender", "female", "declared", "question:g@1", basis="consent", consents=[yes.pk]),
+                NewFact("diet", "vegan", "declared", "question:d@1"),
+                NewFact("hat", "M", "declared", "app:crm"),
+                NewFact("note", "x", "declared", "app:crm"),
+                NewFact("city", "Porto", "declared", "app:crm", expires_at=clock.now() - dt.timedelta(seconds=1)),
+                NewFact("name", "Chika", "declared", "app:crm"),
+            ]
+        )
+
+    def uses() -> dict[str, tuple[bool, str]]:
+        facts = api_client.get("/regulars/v1/profiles/google-oauth2%7C1001/facts")["facts"]
+        return {each["attribute"]: (bool(each["usable_for"]), each["why_not_usable"]) for each in facts}
+
+    assert uses() == {
+        "gender": (True, ""),
+        "diet": (False, "needs_explicit_yes"),
+        "hat": (False, "purpose_closed"),
+        "note": (False, "for_no_purpose"),
+        "city": (False, "expired"),
+        "name": (True, ""),
+    }
+    decide(chika, Decision("personalise", "withdrawn", "profile"))
+    assert uses()["gender"] == (False, "consent_over")

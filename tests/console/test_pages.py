@@ -176,7 +176,7 @@ def test_an_unknown_customer_id_is_not_found(console):
 def test_the_customer_page_needs_few_queries(console, django_assert_max_num_queries):
     _named(1, "Chika Abe")
 
-    with django_assert_max_num_queries(24):  # including the next question and the reasons of past decisions
+    with django_assert_max_num_queries(28):  # including the next question and the reasons of past decisions
         console.get("/console/customers/google-oauth2%7C1")
 
 

@@ -13,6 +13,7 @@ from django.db import connection
 from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
+from regulars.consent.refresh import refresh_views
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.rules.auto_disable import HITS, count_limit
@@ -107,6 +108,7 @@ def test_an_error_is_shown_beside_its_field(console, body, about):
 
 def test_trying_shows_what_a_rule_prints_changes_and_claims_and_stores_nothing(console, chika):
     learn(chika, [NewFact("name", NASTY, "social", "google-oauth2")])
+    refresh_views(chika)
     script = """function (user, context, callback) {
       console.log('hello ' + user.name);
       user.app_metadata = {tier: 'gold'};

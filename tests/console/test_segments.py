@@ -256,7 +256,7 @@ def test_login_returns_to_the_same_sentence(client, standard_setup):
 
 
 @pytest.mark.parametrize(("purpose", "is_stopped"), [("serve", True), ("measure", False)])
-def test_segment_that_names_nobody_says_so_and_is_not_exported(console, standard_setup, purpose, is_stopped):
+def test_segment_that_names_no_one_says_so_and_is_not_exported(console, standard_setup, purpose, is_stopped):
     save_segment("Everyone", "*", "message")
     Segment.objects.update(purpose=purpose)  # as an earlier version saved it
 

@@ -61,13 +61,13 @@ def test_remembered_claim_ends_at_once_with_its_value(signed_in, act, ends):
     save_rule("for", script=RULE)
     tokens = signed_in.tokens(scope="openid offline_access")
 
-    def told() -> object:
+    def claim() -> object:
         headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         return signed_in.browser.get("/userinfo", headers=headers).json().get(CLAIM)
 
-    assert told() == "female"
+    assert claim() == "female"
     act(profile)
-    assert told() == (None if ends else "female")
+    assert claim() == (None if ends else "female")
 
     tokens = signed_in.refresh(tokens["refresh_token"]).json()
-    assert told() == {change: "male"}.get(act, "x" if ends else "female")
+    assert claim() == {change: "male"}.get(act, "x" if ends else "female")

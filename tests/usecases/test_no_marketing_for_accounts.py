@@ -91,7 +91,7 @@ def test_stored_destination_is_stopped_with_its_reason(hook, make_customer, stor
     assert switch_destination(hook.slug, False).enabled is False
 
 
-def test_segment_about_groups_names_nobody_to_a_destination(hook, make_customer):
+def test_segment_about_groups_names_no_one_to_a_destination(hook, make_customer):
     customer = make_customer(yes=("message",), country="PT", email="chika@example.com")
     Segment.objects.update(purpose="measure")
     [delivery] = queue_changes(customer, [entered("jackets")])
@@ -123,7 +123,7 @@ def test_stored_segment_for_accounts_has_no_members(hook, make_customer):
     assert not Membership.objects.filter(profile=customer, state="in").exists()
 
 
-def test_told_by_a_stopped_destination_is_asked_to_be_deleted(hook, make_customer):
+def test_sent_by_a_stopped_destination_is_asked_to_be_deleted(hook, make_customer):
     customer = make_customer(yes=("message",), country="PT", email="chika@example.com")
     Destination.objects.update(purpose="serve")
     hook.refresh_from_db()

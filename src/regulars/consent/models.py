@@ -145,7 +145,7 @@ class PermittedView(models.Model):
     refreshed_at = models.DateTimeField(default=clock.now)
     lake_at = models.DateTimeField(null=True, blank=True)  # NULL: the lake still has an older view, or none
     has_lost = False  # not stored: whether the last refresh took an attribute away (`consent.refresh`)
-    ends_rule_claims = False  # not stored: whether what rules concluded from it before may not be told any more
+    ends_rule_claims = False  # not stored: whether what rules concluded from it before may not be shown any more
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_view_per_purpose")]

@@ -85,7 +85,7 @@ def _consents_of_children(
 
 
 def _ends_rule_claims(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether what rules concluded from a view may not be told any more: a value is gone, or is another.
+    """Return whether what rules concluded from a view may not be shown any more: a value is gone, or is another.
 
     Metadata that no attribute declares counts only when it is gone: rules write there at every login.
     """

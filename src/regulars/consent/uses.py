@@ -46,7 +46,7 @@ def purpose_for_rows(key: str) -> Purpose:
     return purpose
 
 
-def why_not_told(keys: Iterable[str]) -> str:
+def why_no_rows_for(keys: Iterable[str]) -> str:
     """Return why no row about one person leaves for all of these purposes together; empty: it may."""
     return next(filter(None, map(why_no_row, Purpose.objects.filter(key__in=list(keys)).order_by("key"))), "")
 

@@ -22,7 +22,7 @@ from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
-from regulars.profiles.resolve import KnownFact, Value, resolve_all
+from regulars.profiles.resolve import KnownFact, Value, expired, resolve_all
 
 from .models import PermittedView, Purpose, Widening
 from .purposes import get_purpose
@@ -40,6 +40,16 @@ WHY_NOT = {
     "not_for_this": "the attribute is not meant for this purpose",
     "needs_explicit_yes": "the attribute is of a special category, which needs explicit consent to this purpose",
     "yes_is_over": "the consent under which it was given is no longer valid",
+}
+# Why a fact may be used for nothing, as staff and applications read it.
+WHY_UNUSED = {
+    "retracted": "retracted",
+    "expired": "expired",
+    "consent_over": "the consent it was given under is over",
+    "premise_over": "what it follows from no longer counts",
+    "purpose_closed": "the customer allows none of its purposes",
+    "needs_explicit_yes": "special category without explicit consent",
+    "for_no_purpose": "meant for no purpose",
 }
 
 _traits_to_serve = CompiledQuery(
@@ -83,6 +93,46 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
         else:
             reasons[key] = "needs_explicit_yes" if attribute and found.key in attribute.purposes else "not_for_this"
     return reasons
+
+
+@dataclass(frozen=True)
+class FactUse:
+    """The purposes that a fact may be used for now, and why it may be used for none: a key of `WHY_UNUSED`; empty: it may."""
+
+    purposes: tuple[str, ...]
+    why_not: str
+
+
+def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
+    """Return fact id → its use at this moment, of every fact of a customer, by the rules of the gate."""
+    now = clock.now()
+    status, attributes = ConsentStatus.of([profile], now)[profile.pk], _attributes()
+    facts = list(Fact.objects.filter(profile=profile))
+    live = [fact for fact in facts if fact.retracted_at is None]
+    half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
+    no_longer = fallen([known(fact) for fact in live if status.consents_hold(fact)], now, half_lives)
+    purposes = list(Purpose.objects.filter(active=True).order_by("key"))
+    found = {}
+    for fact in facts:
+        attribute = attributes.get(fact.attribute)
+        listed = [purpose for purpose in purposes if _lists_purpose(attribute, purpose, status)]
+        allowed = tuple(purpose.key for purpose in listed if status.allows(purpose))
+        why = (
+            "retracted"
+            if fact.retracted_at
+            else "expired"
+            if expired(fact, now)
+            else "consent_over"
+            if not status.consents_hold(fact)
+            else "premise_over"
+            if fact.pk in no_longer
+            else ""
+        )
+        if not why and not allowed:
+            is_special = attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL
+            why = "purpose_closed" if listed else "needs_explicit_yes" if is_special else "for_no_purpose"
+        found[fact.pk] = FactUse(() if why else allowed, why)
+    return found
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from django.db import transaction
 
-from regulars.consent.uses import why_not_told
+from regulars.consent.uses import why_no_rows_for
 from regulars.consent.view import of_whom_open, view_all
 from regulars.profiles.models import Profile
 
@@ -44,7 +44,7 @@ def follow_disclosures(customers: Sequence[Profile]) -> list[Disclosure]:
 def _follow(purpose: str, rows: Sequence[tuple[Disclosure, Profile]]) -> list[Disclosure]:
     """Compare the disclosures under one purpose with what it permits now, in as many queries as for one."""
     customers = list({customer.pk: customer for _, customer in rows}.values())
-    open_for = set() if why_not_told([purpose]) else of_whom_open(customers, purpose)
+    open_for = set() if why_no_rows_for([purpose]) else of_whom_open(customers, purpose)
     views = view_all([each for each in customers if each.pk in open_for], purpose) if open_for else {}
     removed, changed = [], []
     for row, customer in rows:

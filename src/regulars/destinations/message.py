@@ -11,7 +11,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import redacted
 from regulars.consent.refusal_links import link_of_profile
-from regulars.consent.uses import WHY_STOPPED, why_not_told
+from regulars.consent.uses import WHY_STOPPED, why_no_rows_for
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
 
@@ -96,7 +96,7 @@ def compose(
         raise MessageDropped("switched_off", "The destination is switched off.")
     of_segment = segment_purposes.get(subject.segment_slug) if subject.entered else None
     purposes = tuple(dict.fromkeys(filter(None, (destination.purpose_id, of_segment))))
-    if why := why_not_told(purposes):
+    if why := why_no_rows_for(purposes):
         raise MessageDropped(why, WHY_STOPPED[why])
     for purpose in purposes:
         if not may(profile, purpose):

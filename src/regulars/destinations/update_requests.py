@@ -9,7 +9,7 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import Retry
-from regulars.consent.uses import why_not_told
+from regulars.consent.uses import why_no_rows_for
 from regulars.consent.view import may, view
 from regulars.profiles.models import Profile
 from regulars.profiles.resolve import Value
@@ -73,7 +73,7 @@ def _begin(disclosure: Disclosure) -> _Attempt | None:
     customer = _locked_customer(disclosure)
     row = Disclosure.objects.select_for_update().filter(pk=disclosure.pk, state=State.UPDATING).first()
     purpose = disclosure.version.purpose_id
-    if row is None or customer is None or why_not_told([purpose]) or not may(customer, purpose):
+    if row is None or customer is None or why_no_rows_for([purpose]) or not may(customer, purpose):
         return None  # erased or withdrawn: a deletion request follows
     permitted = view(customer, purpose)
     changes = changes_of(disclosure, permitted)

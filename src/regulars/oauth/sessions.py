@@ -70,7 +70,7 @@ def rule_claims_in(sid: Any, client_id: Any, profile: Any) -> QuerySet[SessionCl
 
 
 def forget_rule_claims(profiles: Sequence[int]) -> None:
-    """Forget what rules added to ID tokens of these customers: what they concluded it from may not be told any more.
+    """Forget what rules added to ID tokens of these customers: what they concluded it from may not be shown any more.
 
     The next login or refresh remembers what rules add then.
     """

@@ -10,7 +10,8 @@ from typing import Any
 from regulars.base.errors import Invalid
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.text import JsonObject
-from regulars.profiles.document import user
+from regulars.consent.view import served_user
+from regulars.profiles.assertions import Place
 from regulars.profiles.find import find_by_user_id
 
 from . import http_calls
@@ -184,7 +185,7 @@ def _user(user_id: str) -> JsonObject:
     profile = find_by_user_id(user_id)
     if profile is None:
         raise Invalid("unknown_customer", f"There is no customer with the id {user_id!r}.", "user_id")
-    return {**user(profile)}
+    return {**served_user(profile, Place.RULES)}
 
 
 def _context(text: str) -> JsonObject:

@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 
 from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent
+from regulars.consent.view import uses_of_facts
 from regulars.events.read import source_of, timeline
 from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
@@ -38,6 +39,9 @@ class FactConsent(Schema):
 class ProfileFact(Schema):
     """One value of an attribute, as one source gave it. A retracted fact says why.
 
+    `usable_for`: the purposes that it may be used for now. If there is none, `why_not_usable` says why: retracted, expired,
+    consent_over, premise_over, purpose_closed, needs_explicit_yes or for_no_purpose; else it is empty.
+
     `collected_at` is when the source gave it first, `last_confirmed_at` when it last repeated it.
     `source_kind`: verified, corrected, declared, social, observed, imported, enriched or inferred. `basis` is the legal basis.
     """
@@ -54,6 +58,8 @@ class ProfileFact(Schema):
     confidence: float
     retracted_at: str | None
     retracted_why: str
+    usable_for: list[str]
+    why_not_usable: str
 
 
 FACT: JsonDict = {
@@ -69,6 +75,8 @@ FACT: JsonDict = {
     "confidence": 1.0,
     "retracted_at": None,
     "retracted_why": "",
+    "usable_for": ["personalise", "serve"],
+    "why_not_usable": "",
 }
 EVENT: JsonDict = {
     "name": "Product Viewed",
@@ -129,7 +137,8 @@ class TimelinePage(Schema):
     summary="List facts with their sources",
 )
 def list_facts(request: HttpRequest, user_id: str) -> Any:
-    facts = list(find_user(user_id).facts.order_by("attribute", "-collected_at", "-id"))
+    profile = find_user(user_id)
+    facts, uses = list(profile.facts.order_by("attribute", "-collected_at", "-id")), uses_of_facts(profile)
     consents = ConsentEvent.objects.in_bulk({number for fact in facts for number in fact.consents})
     return {
         "facts": [
@@ -150,6 +159,8 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
                 "confidence": fact.confidence,
                 "retracted_at": iso(fact.retracted_at),
                 "retracted_why": fact.retracted_why,
+                "usable_for": list(uses[fact.pk].purposes),
+                "why_not_usable": uses[fact.pk].why_not,
             }
             for fact in facts
         ]

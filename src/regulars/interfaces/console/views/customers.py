@@ -10,11 +10,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.accounts.models import Account
-from regulars.base import clock
 from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.view import views
+from regulars.consent.view import WHY_UNUSED, uses_of_facts, views
 from regulars.events.read import timeline
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Fact, Profile
@@ -123,6 +122,7 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
 def _facts(profile: Profile, attributes: dict[str, Attribute], consents: list[ConsentEvent]) -> list[dict[str, object]]:
     """Return every fact, by attribute and newest first, with the purposes of its consents."""
     purpose_of = {each.pk: each.purpose.label for each in consents}
+    uses = uses_of_facts(profile)
     facts = Fact.objects.filter(profile=profile).order_by("attribute", "-collected_at", "-id")
     return [
         {
@@ -131,17 +131,17 @@ def _facts(profile: Profile, attributes: dict[str, Attribute], consents: list[Co
             "value": _value(fact.attribute, fact.value, attributes),
             "purposes": attributes[fact.attribute].purposes if fact.attribute in attributes else ["serve"],
             "consents": [purpose_of[each] for each in fact.consents if each in purpose_of],
-            "over": _over(fact),
+            "over": _over(fact, uses[fact.pk].why_not),
         }
         for fact in facts
     ]
 
 
-def _over(fact: Fact) -> str:
-    """Return why a fact no longer counts; empty while it does."""
+def _over(fact: Fact, why: str) -> str:
+    """Return why a fact may be used for nothing; empty while it may."""
     if fact.retracted_at:
         return fact.retracted_why.replace("_", " ") or "withdrawn"
-    return "expired" if fact.expires_at and fact.expires_at <= clock.now() else ""
+    return WHY_UNUSED.get(why, "")
 
 
 def _label(key: str, attributes: dict[str, Attribute]) -> str:

@@ -1,0 +1,119 @@
+"""Every place where values of customers leave: its purpose, its grain, and how it learns of a change.
+
+`tests/usecases/test_exits.py` finds the readers of facts in the source: one that is in no row here fails it. The same suite tries
+the exits in every state of consent, and keeps the table in `docs/operator/purposes-and-consents.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ONE, GROUP = "one person", "ten or more"
+LIVE = "reads the gate when it answers"
+CACHED = "reads the permitted view, written in the transaction of the change"
+
+
+@dataclass(frozen=True)
+class Exit:
+    """One exit. `modules` read facts or permitted views for it, as paths in the package."""
+
+    name: str
+    purpose: str
+    grain: str
+    learns: str
+    modules: tuple[str, ...]
+
+
+EXITS = (
+    Exit("ID token", "serve", ONE, CACHED, ("oauth/grant.py",)),
+    Exit("/userinfo", "serve", ONE, CACHED, ("oauth/claims.py",)),
+    Exit(
+        "Claims remembered from rules", "serve", ONE, "forgotten in the transaction of the change", ("oauth/claims.py",)
+    ),
+    Exit("User in rules and their trials", "serve", ONE, CACHED, ("usecases/login.py", "rules/trial_report.py")),
+    Exit("Management API: read", "the grant's", ONE, LIVE, ("interfaces/management_api/users.py",)),
+    Exit("Management API: search and sort", "the grant's", ONE, CACHED, ("usecases/find_customers.py",)),
+    Exit("API of facts", "each", ONE, LIVE + "; closed facts say why", ("interfaces/api/profiles.py",)),
+    Exit(
+        "Segment members", "the segment's", ONE, "evaluated in the transaction of the change", ("segments/evaluate.py",)
+    ),
+    Exit("Segment export", "the segment's", ONE, LIVE, ("segments/export_members.py",)),
+    Exit(
+        "Segment counts and charts",
+        "the segment's",
+        GROUP,
+        "the lake is filled within seconds",
+        ("segments/count.py", "usecases/lake.py"),
+    ),
+    Exit(
+        "Destinations, retries and replay",
+        "the destination's and the segment's",
+        ONE,
+        LIVE,
+        ("destinations/message.py", "destinations/update_requests.py", "destinations/follow.py"),
+    ),
+    Exit("Look-ups", "the source's", ONE, LIVE, ("enrichment/look_up.py", "enrichment/reliability.py")),
+    Exit("Choice of questions", "the question's", ONE, LIVE, ("questions/customer_context.py",)),
+    Exit(
+        "Statistics of questions",
+        "measure",
+        GROUP,
+        CACHED,
+        ("questions/answer_model.py", "questions/boosts.py", "questions/statistics.py"),
+    ),
+    Exit("Search of the console", "serve", ONE, CACHED, ("usecases/find_customers.py",)),
+    Exit(
+        "Customer's page of the console",
+        "each",
+        ONE,
+        LIVE + "; closed facts say why",
+        ("interfaces/console/views/customers.py",),
+    ),
+    Exit(
+        "The customer's own page and export",
+        "the customer's right",
+        ONE,
+        LIVE,
+        (
+            "interfaces/account/data.py",
+            "interfaces/account/profile.py",
+            "usecases/customer_data.py",
+            "usecases/export.py",
+        ),
+    ),
+    Exit(
+        "Mails and names on sign-in pages",
+        "serve",
+        ONE,
+        "reads the user document, written in the transaction of the change",
+        (
+            "usecases/account_mails.py",
+            "interfaces/login/login.py",
+            "interfaces/login/embedded/client_settings.py",
+            "interfaces/api/questions.py",
+        ),
+    ),
+)
+# Modules that read facts and let nothing out: they write them, delete them or compare accounts.
+INSIDE = (
+    "base/conditions/sql.py",
+    "oauth/browser_session.py",
+    "usecases/browsers.py",
+    "usecases/clear_closed.py",
+    "usecases/complete_social_login.py",
+    "usecases/correct_facts.py",
+    "usecases/erase.py",
+    "usecases/first_proof.py",
+    "usecases/join_repeated_facts.py",
+    "usecases/link_accounts.py",
+    "usecases/lower_public_keys.py",
+    "usecases/merge.py",
+    "usecases/personal_data.py",
+    "usecases/process_event.py",
+    "usecases/record_disclosures.py",
+    "usecases/refuse_consent.py",
+    "usecases/retention.py",
+    "usecases/stop_sharing.py",
+    "usecases/unit_of_work.py",
+    "usecases/users.py",
+)
