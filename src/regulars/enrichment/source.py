@@ -36,6 +36,8 @@ class EnrichmentSource(ConfigurablePlugin):
     """
 
     gives: tuple[str, ...] = ()
+    # Who is asked, as customers read it in every language: a proper name. Empty: the title.
+    company: str = ""
     purpose: str = "enrich"
     # Whether the question names no person, so that customers share answers and a purpose without consent is possible.
     is_about_areas: bool = False

@@ -86,7 +86,7 @@ def _lookups() -> Iterator[tuple[str, Recipient]]:
 def lookup_recipient(setting: SourceSetting, source: EnrichmentSource) -> Recipient:
     """Name a source. The business names no company for an address of its own: there the host is the name."""
     place = source.place(setting.settings)
-    name = place if source.is_mapped and place else source.title
+    name = place if source.is_mapped and place else source.company or source.title
     return Recipient(RecipientKind.LOOKUP, setting.key, name, place)
 
 

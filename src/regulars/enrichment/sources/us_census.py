@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"-?\d{1,12}", re.ASCII)
 
 class UsCensus(EnrichmentSource):
     title = "US Census: income of the area"
+    company = "US Census"
     help = "Median household income of the area a US ZIP code belongs to. Sends the ZIP code and nothing else."
     fields = (
         SettingField("base_url", "Address of the API", default="https://api.census.gov/data"),
