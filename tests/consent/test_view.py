@@ -14,15 +14,16 @@ from regulars.profiles.assertions import Place
 from regulars.profiles.learn import NewFact, learn
 
 
-def new_fact(attribute, value, **kwargs):
-    return NewFact(attribute, value, "social", "google-oauth2", basis="consent", **kwargs)
+def new_fact(attribute, value, basis="consent", **kwargs):
+    return NewFact(attribute, value, "social", "google-oauth2", basis=basis, **kwargs)
 
 
-def test_shared_claim_serves_the_account_only_until_consent(chika):
-    learn(chika, [new_fact("gender", "female")])
+def test_a_fact_that_needs_a_decision_and_has_none_is_closed(chika):
+    learn(chika, [new_fact("gender", "female"), new_fact("city", "Porto", "contract")])
+    record(chika, Decision("personalise", "given", "profile"))
 
-    assert view(chika, "serve")["gender"].value == "female"
-    assert view(chika, "personalise") == {}
+    assert list(view(chika, "serve")) == ["city"]
+    assert list(view(chika, "personalise")) == ["city"]
 
 
 def test_a_yes_opens_the_purpose_and_a_withdrawal_closes_it(chika):
@@ -37,12 +38,13 @@ def test_a_yes_opens_the_purpose_and_a_withdrawal_closes_it(chika):
 
 
 def test_an_objection_closes_a_legitimate_interest(chika):
-    learn(chika, [new_fact("gender", "female")])
+    learn(chika, [new_fact("gender", "female", "legitimate_interest", purpose="measure")])
     assert "gender" in view(chika, "measure")
+    assert "gender" in view(chika, "serve")
 
     record(chika, Decision("measure", "objected", "profile"))
 
-    assert view(chika, "measure") == {}
+    assert view(chika, "measure") == view(chika, "serve") == {}
 
 
 def test_an_undeclared_attribute_serves_the_account_only(chika):
@@ -61,8 +63,8 @@ def test_a_use_without_a_purpose_is_refused(chika):
 
 
 def test_the_cached_views_equal_the_gate(chika):
-    record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [new_fact("gender", "female"), new_fact("country", "PT")])
+    yes = record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [new_fact("gender", "female", consents=[yes.pk]), new_fact("country", "PT", "contract")])
 
     refresh_views(chika)
 
@@ -77,7 +79,7 @@ def test_withdrawn_facts_are_in_no_token_and_no_rule(chika):
         chika,
         [
             new_fact("gender", "female", consents=[yes.pk]),
-            new_fact("name", "Chika"),
+            new_fact("name", "Chika", "contract"),
             NewFact("user_metadata.shoe", 38, "declared", "app:shop"),
         ],
     )

@@ -31,7 +31,7 @@ def lives_in(profile, postal_code: str, country: str = "US"):
     return learn(
         profile,
         [
-            NewFact("postal_code", postal_code, "declared", "test"),
-            NewFact("country", country, "declared", "test"),
+            NewFact("postal_code", postal_code, "declared", "test", basis="legitimate_interest", purpose="measure"),
+            NewFact("country", country, "declared", "test", basis="legitimate_interest", purpose="measure"),
         ],
     )

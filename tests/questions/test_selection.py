@@ -177,7 +177,20 @@ def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, standard_setu
 def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, standard_setup):
     for key, confidence in (("birthplace", 1.0), ("hometown", 0.6)):
         save_question(QuestionDraft(key, "Is it {value}?", "Because.", "confirm", key, "measure", enabled=True))
-        learn(chika, [NewFact(key, "Porto", "social", "google-oauth2", confidence=confidence)])
+        learn(
+            chika,
+            [
+                NewFact(
+                    key,
+                    "Porto",
+                    "social",
+                    "google-oauth2",
+                    confidence=confidence,
+                    basis="legitimate_interest",
+                    purpose="measure",
+                )
+            ],
+        )
         segment(f"{key}:Porto")
     refresh_views(chika)
 
@@ -275,7 +288,13 @@ def crowd(questions):
         profile, _ = get_or_create_by_identity("google-oauth2", f"p{number}")
         kind = number % 2
         facts = {"sport": ("run", "swim")[kind], "travel": ("sea", "hills")[kind], "colour": ("red", "blue")[kind]}
-        learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in facts.items()])
+        learn(
+            profile,
+            [
+                NewFact(key, value, "declared", "app:shop", basis="legitimate_interest", purpose="measure")
+                for key, value in facts.items()
+            ],
+        )
         refresh_views(profile)
 
 

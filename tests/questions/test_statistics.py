@@ -114,7 +114,19 @@ def test_thirty_effective_asks_are_the_least():
 def test_ask_load_is_counted_by_group_with_its_ratio(looking_for, postal_code, days_later):
     people = [make_customer(number) for number in range(12)]
     for number, profile in enumerate(people):
-        learn(profile, [NewFact("gender", ("female", "male")[number % 2], "declared", "app:shop")])
+        learn(
+            profile,
+            [
+                NewFact(
+                    "gender",
+                    ("female", "male")[number % 2],
+                    "declared",
+                    "app:shop",
+                    basis="legitimate_interest",
+                    purpose="measure",
+                )
+            ],
+        )
         refresh_views(profile)
         next_question(profile)
     days_later(1)

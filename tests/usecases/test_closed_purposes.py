@@ -193,8 +193,10 @@ def test_expired_consent_hides_members_at_once_and_ends_the_membership_within_a_
     people = [make_customer(yes=("message",)) for _ in range(4)]
     for profile in people:
         looks(profile)
-    over = ConsentState.objects.filter(profile__in=people[:3], purpose="message")
-    over.update(expires_at=clock.now() - dt.timedelta(seconds=1))
+    over = clock.now() - dt.timedelta(seconds=1)
+    for state in ConsentState.objects.filter(profile__in=people[:3], purpose="message"):
+        state.expires_at, state.standing[0]["until"] = over, over.isoformat()
+        state.save()
 
     assert [each.profile for each in members(segment, limit=1)] == [people[3]]
     assert members(segment, limit=2, after=people[3].pk) == []

@@ -128,14 +128,14 @@ def test_the_no_of_the_account_that_stays_is_not_softened(person):
     assert stands(refused) == {"personalise": "refused"}
 
 
-def test_split_withdraws_merged_decisions_unless_repeated(person):
+def test_split_takes_decisions_back_with_the_profile_unless_repeated(person):
     google = person("google-oauth2", "1", yes=["personalise"])
     facebook = person("facebook", "2", no=["personalise"], yes=["share", "message"])
     link(google, facebook, "customer")
     record(google, Decision("message", "given", "profile"))
     unlink(google, google.identities.get(provider="facebook"), "customer")
 
-    assert stands(google) == {"personalise": "given", "share": "withdrawn", "message": "given"}
+    assert stands(google) == {"personalise": "given", "message": "given"}
     assert stands(facebook) == {"personalise": "refused", "share": "given", "message": "given"}
 
 

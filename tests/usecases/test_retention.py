@@ -66,16 +66,18 @@ def test_facts_are_deleted_thirty_days_after_withdrawal(chika, later):
     assert chika.consent_events.filter(purpose="personalise").count() == 2
 
 
-def test_consent_given_again_within_thirty_days_keeps_facts(chika, later):
-    gives(chika, "personalise", gender="female")
+def test_consent_given_again_keeps_only_the_facts_given_with_it(chika, later):
+    gives(chika, "personalise", gender="female", city="Porto")
     withdraws(chika, "personalise")
     later(days=20)
     assert "gender" not in view(chika, "personalise")
-    decide(chika, Decision("personalise", "given", "profile"))
+    gives(chika, "personalise", gender="female")
+    assert list(view(chika, "personalise")) == ["gender"]
     later(days=60)
-    apply_retention()
 
+    assert apply_retention()["closed"] == 2
     assert view(chika, "personalise")["gender"].value == "female"
+    assert kept(chika) == ["gender"]
 
 
 def test_retention_counts_from_the_withdrawal(chika, later):
@@ -102,7 +104,7 @@ def test_more_than_a_portion_goes_as_well(standard_setup, later):
         yes = record(person, Decision("personalise", "given", "login"))
         row = {"profile": person, "source_kind": "declared", "source": "app:shop", "consents": [yes.pk], "value": 1}
         Fact.objects.bulk_create(Fact(attribute=f"user_metadata.n{each}", **row) for each in range(PORTION // 2))
-        record(person, Decision("personalise", "withdrawn", "profile"))
+        withdraws(person, "personalise")
     later(days=31)
 
     assert apply_retention()["closed"] == 3 * (PORTION // 2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from regulars.profiles.models import Profile
 
-from .effective import NO
+from .fold import NO
 from .models import ConsentEvent, ConsentState, Purpose
 from .record import Decision
 from .suppressions import suppressed

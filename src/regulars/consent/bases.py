@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from regulars.profiles.models import Fact
 
-from .effective import YES
+from .fold import YES
 from .models import ConsentEvent, Purpose
 
 NO_BASIS, NO_DECISION, NOT_THEIRS = "no_basis", "no_decision", "not_their_decision"

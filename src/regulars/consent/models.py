@@ -9,6 +9,8 @@ from django.db import models
 from regulars.base import clock
 from regulars.profiles.models import Profile
 
+from .fold import Folded, Yes
+
 # Advertising, and the profiling that it rests on: what an objection under Art. 21 (2) GDPR reaches.
 MARKETING_KINDS = frozenset({"personalise", "message", "enrich", "share", "sale"})
 
@@ -63,7 +65,12 @@ class Notice(models.Model):
 
 
 class ConsentEvent(models.Model):
-    """Given, refused, withdrawn, objected…: append-only until the customer is erased, each row chained to the customer's row before it."""
+    """Given, refused, withdrawn, objected…: append-only until the customer is erased, each row chained to the customer's row before it.
+
+    `purpose_version` is that of the words shown. `evidence["pieces"]` names the attributes that were asked about; without
+    it the decision is about the whole purpose. `copy_of`: the same decision in the ledger of another profile, which was
+    merged when it was made.
+    """
 
     class Action(models.TextChoices):
         GIVEN = "given"
@@ -82,6 +89,8 @@ class ConsentEvent(models.Model):
     action = models.CharField(max_length=16, choices=Action)
     explicit = models.BooleanField(default=False)
     at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(null=True)  # of a yes, by the purpose as it was then; NULL: never
+    copy_of = models.BigIntegerField(null=True)
     method = models.CharField(max_length=16)  # question login profile api import header
     evidence = models.JSONField(default=dict)
     actor = models.CharField(max_length=64, default="customer")
@@ -89,20 +98,29 @@ class ConsentEvent(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
-        indexes = [models.Index(fields=["profile", "purpose"])]
+        indexes = [
+            models.Index(fields=["profile", "purpose"]),
+            models.Index(fields=["profile", "-id"], name="ledger_ends"),  # the last row of a chain
+        ]
 
     def __str__(self) -> str:
         return f"{self.profile_id} {self.action} {self.purpose_id}"
 
 
 class ConsentState(models.Model):
-    """The effective decision of a customer on a purpose, cached from the ledger. No row: never asked."""
+    """The decisions of a customer on a purpose, folded (`consent.fold`). No row: never asked.
+
+    `event` is the effective decision, since a merge perhaps of the ledger of another profile. `standing` are the `Yes`es
+    that stand, `as_of` is the time of the last thing folded in, `expires_at` the next instant at which a yes runs out.
+    """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="consent_states")
     purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
     status = models.CharField(max_length=16, choices=ConsentEvent.Action)
     since = models.DateTimeField()
+    as_of = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True)
+    standing = models.JSONField(default=list)
     event = models.ForeignKey(ConsentEvent, on_delete=models.CASCADE)
 
     class Meta:
@@ -111,6 +129,24 @@ class ConsentState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} {self.purpose_id}: {self.status}"
+
+    @property
+    def folded(self) -> Folded:
+        standing = tuple(map(Yes.of_json, self.standing))
+        return Folded(self.event_id, self.status, self.since, self.as_of, standing)
+
+    @classmethod
+    def of_folded(cls, profile_id: int, purpose_id: str, folded: Folded) -> ConsentState:
+        return cls(
+            profile_id=profile_id,
+            purpose_id=purpose_id,
+            status=folded.status,
+            since=folded.since,
+            as_of=folded.as_of,
+            expires_at=folded.next_expiry,
+            standing=[each.as_json() for each in folded.standing],
+            event_id=folded.event,
+        )
 
 
 class Widening(models.Model):

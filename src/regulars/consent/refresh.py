@@ -11,11 +11,11 @@ from regulars.base import clock
 from regulars.profiles.document import BAGS, rebuild_all
 from regulars.profiles.models import Profile
 
-from .effective import YES
+from .fold import YES
 from .models import ConsentEvent, PermittedView
 from .record import Decision, record_all
 from .status import ConsentStatus
-from .view import permitted_by_purpose
+from .view import live_facts, permitted_by_purpose
 
 CONTENT = ("traits", "by_place", "terms", "shown_terms")  # of a view, as `view.Permitted` has it
 
@@ -34,20 +34,23 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     if ended := _consents_of_children(profiles, statuses):
         record_all(ended)
         statuses = ConsentStatus.of(profiles, now)
-    # Facts given under a withdrawn consent stay out of the user document, and so out of tokens and rules.
+    facts = live_facts(profiles)
+    # Facts given under a withdrawn consent, or for an interest that was objected to, stay out of the user document.
     moved = []
     for profile in profiles:
         status = statuses[profile.pk]
-        closed = sorted(consent for consent in status.consents if not status.consent_is_given(consent))
-        if closed != profile.closed_consents:
-            profile.closed_consents = closed
+        named = {consent for fact in facts[profile.pk] for consent in fact.consents}
+        consents = sorted(consent for consent in named if not status.consent_is_given(consent))
+        interests = status.closed_interests()
+        if (consents, interests) != (profile.closed_consents, profile.closed_interests):
+            profile.closed_consents, profile.closed_interests = consents, interests
             moved.append(profile)
     if moved:
-        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
+        Profile.objects.bulk_update(moved, ["closed_consents", "closed_interests"], batch_size=500)
         rebuild_all(moved)
     before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
     changed = []
-    for each in permitted_by_purpose(profiles, statuses):
+    for each in permitted_by_purpose(profiles, statuses, facts):
         row = before.get((each.profile.pk, each.purpose))
         row = row or PermittedView(profile=each.profile, purpose_id=each.purpose)
         if row.pk is None or any(getattr(row, name) != getattr(each, name) for name in CONTENT):

@@ -1,21 +1,21 @@
-"""The consent status of customers at one instant: the open and the closed purposes."""
+"""The consent status of customers at one instant: the open and the closed purposes, and the facts that stand."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cached_property
 
-from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.profiles.assertions import Asserter
-from regulars.profiles.document import known
+from regulars.profiles.document import EVERY_INTEREST, known
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, resolve
 
 from .ages import is_too_young
-from .effective import YES
+from .fold import YES, Yes
 from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
@@ -36,21 +36,15 @@ class ConsentStatus:
         self.profile_id = profile_id
         self.now = now
         self.states: dict[str, ConsentState] = {}
-        self.consents: dict[int, ConsentEvent] = {}
         self.is_child = False
         self.is_restricted = False
 
     @classmethod
     def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, ConsentStatus]:
-        """Return profile id → consent status, in as many queries as for one."""
+        """Return profile id → consent status, in as many queries as for one. Ledgers are not read: states hold what stands."""
         statuses = {profile.pk: cls(profile.pk, now) for profile in profiles}
         for state in ConsentState.objects.filter(profile__in=profiles).select_related("event", "purpose"):
             statuses[state.profile_id].states[state.purpose_id] = state
-        # A fact that came by a merge was given under a consent in the ledger of the profile it came from.
-        own_or_merged = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
-        for event in ConsentEvent.objects.filter(own_or_merged, action__in=YES).select_related("profile"):
-            merged = event.profile.merged_into_id
-            statuses[merged if merged in statuses else event.profile_id].consents[event.pk] = event
         # A birthdate of any source counts, permitted or not: protecting a child needs no consent.
         ages: dict[int, list[KnownFact]] = {profile.pk: [] for profile in profiles}
         facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
@@ -65,6 +59,26 @@ class ConsentStatus:
             is_child = _is_child(believed, now)
             statuses[profile.pk].is_child = is_child or (profile.account_id is None and _is_child(everything, now))
         return statuses
+
+    @cached_property
+    def standing(self) -> dict[str, list[Yes]]:
+        """Purpose → every yes that stands now: not expired, and for all that the purpose covers today."""
+        if self.is_child:
+            return {}
+        ended = {key for key, state in self.states.items() if self._advertising_ended(state.purpose)}
+        return {
+            key: [
+                each
+                for each in state.folded.standing
+                if not each.has_run_out(self.now) and each.version >= state.purpose.consents_from
+            ]
+            for key, state in self.states.items()
+            if key not in ended
+        }
+
+    @cached_property
+    def _purpose_of_consent(self) -> dict[int, str]:
+        return {number: key for key, listed in self.standing.items() for each in listed for number in _ids(each)}
 
     def allows(self, purpose: Purpose) -> bool:
         if self.is_restricted:  # stored only: the login takes what it needs from `view` all the same
@@ -89,43 +103,78 @@ class ConsentStatus:
         return bool(objected) and (own is None or own.since < max(objected))
 
     def is_given(self, purpose_key: str) -> bool:
-        """Return whether consent is given now: not expired, for all that the purpose covers today, proven if imported."""
-        state = self.states.get(purpose_key)
-        if state is None or state.status not in YES or self.is_child or self._advertising_ended(state.purpose):
-            return False
-        if state.expires_at and state.expires_at <= self.now:
-            return False
-        return state.event.purpose_version >= state.purpose.consents_from and is_proven(state.event)
+        """Return whether any consent to the purpose stands now. Which facts it opens, `covers` tells."""
+        return bool(self.standing.get(purpose_key))
 
-    def consents_hold(self, fact: Fact) -> bool:
-        """Return whether every consent of the fact is still given. An imported fact needs one: a list proves nothing."""
-        if fact.source_kind == Fact.SourceKind.IMPORTED and fact.basis == Purpose.Basis.CONSENT and not fact.consents:
+    def fact_stands(self, fact: Fact) -> bool:
+        """Return whether the decisions stand that a fact was given under; if not, it is closed for every use.
+
+        A fact that rests on consent needs a decision. An objection to a legitimate interest closes what was collected for it.
+        """
+        if fact.basis == Purpose.Basis.CONSENT and not fact.consents:
+            return False
+        if fact.basis == Purpose.Basis.LEGITIMATE_INTEREST and not self._interest_holds(fact.purpose):
             return False
         return all(self.consent_is_given(consent) for consent in fact.consents)
 
-    def consented_purposes(self, fact: Fact) -> set[str]:
-        """Return the purposes that the fact was given under."""
-        return {self.consents[consent].purpose_id for consent in fact.consents if consent in self.consents}
+    def covers(self, purpose: Purpose, fact: Fact) -> bool:
+        """Return whether a fact that stands may be used for a purpose that is open.
+
+        Consent covers the facts given under it; consent to the whole purpose also those of other sources. A legitimate
+        interest covers what was collected for it, and what customers were asked for. What only the contract needs, it does
+        not cover.
+        """
+        if purpose.basis == Purpose.Basis.CONTRACT:
+            return True
+        if purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST:
+            is_its_own = fact.basis == Purpose.Basis.LEGITIMATE_INTEREST and fact.purpose in ("", purpose.key)
+            return is_its_own or bool(fact.consents)
+        if any(each.whole for each in self.standing.get(purpose.key, ())):
+            return True
+        return any(self._purpose_of_consent.get(consent) == purpose.key for consent in fact.consents)
 
     def consent_is_given(self, consent: int) -> bool:
-        event = self.consents.get(consent)
-        return event is not None and self.is_given(event.purpose_id)
+        """Return whether the very decision stands: not another one to the same purpose after a no."""
+        return consent in self._purpose_of_consent
 
     def is_explicit(self, purpose_key: str) -> bool:
-        return self.is_given(purpose_key) and self.states[purpose_key].event.explicit
+        return any(each.explicit for each in self.standing.get(purpose_key, ()))
+
+    def decisions_to(self, purpose_key: str) -> list[int]:
+        """Return the ids of the decisions to a purpose that stand, as facts name them: those to the whole of it, else all."""
+        standing = self.standing.get(purpose_key, [])
+        return [each.first for each in standing if each.whole] or [each.first for each in standing]
+
+    def runs_out(self, purpose_key: str) -> dt.datetime | None:
+        """Return when the last consent to a purpose runs out, if it does."""
+        ends = [each.until for each in self.standing.get(purpose_key, ())]
+        return max((end for end in ends if end), default=None) if all(ends) else None
+
+    def closed_interests(self) -> list[str]:
+        """Return the legitimate interests whose facts are closed, as `Profile.closed_interests` stores them."""
+        if self.is_child:
+            return [EVERY_INTEREST]
+        closed = [key for key in self.states if not self._interest_holds(key)]
+        return sorted({*closed, ""}) if closed else []
+
+    def _interest_holds(self, purpose_key: str) -> bool:
+        """Of facts of earlier versions, which name no purpose, an objection to any legitimate interest counts."""
+        interests = [
+            state
+            for key, state in self.states.items()
+            if state.purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST and purpose_key in ("", key)
+        ]
+        return not self.is_child and all(state.status in NO_OBJECTION for state in interests)
+
+
+def _ids(yes: Yes) -> set[int]:
+    return {yes.first, yes.last}
 
 
 def _is_child(facts: Sequence[KnownFact], now: dt.datetime) -> bool:
     winners = {key: resolve([each for each in facts if each.attribute == key], now) for key in (BIRTHDATE, COUNTRY)}
     birthdate, country = (getattr(winners[key], "value", "") for key in (BIRTHDATE, COUNTRY))
     return is_too_young(birthdate, country, now)
-
-
-def is_proven(event: ConsentEvent) -> bool:
-    """An imported consent counts with evidence only, and never after the address was suppressed."""
-    if event.action != ConsentEvent.Action.IMPORTED:
-        return True
-    return bool(event.evidence) and not event.evidence.get("suppressed")
 
 
 def is_barred(profile: Profile) -> bool:

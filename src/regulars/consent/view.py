@@ -1,7 +1,7 @@
 """Permitted views: the only way to read facts for a use is `view(profile, purpose)`.
 
-A fact is permitted if and only if it is live, its attribute lists the purpose, the purpose is open for the customer, and
-every consent that the fact was given under is still given.
+A fact is permitted if and only if it is live, its attribute lists the purpose, the purpose is open for the customer, the
+very decisions stand that the fact was given under, and they cover the purpose (`ConsentStatus.fact_stands`, `covers`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ WHY_NOT = {
     "not_for_this": "the attribute is not meant for this purpose",
     "needs_explicit_yes": "the attribute is of a special category, which needs explicit consent to this purpose",
     "yes_is_over": "the consent under which it was given is no longer valid",
+    "not_asked_for_this": "the customer was not asked about it for this purpose",
 }
 # Why a fact may be used for nothing, as staff and applications read it.
 WHY_UNUSED = {
@@ -71,14 +72,14 @@ def view(
     """
     now = at or clock.now()
     return _permitted(
-        get_purpose(purpose), ConsentStatus.of([profile], now)[profile.pk], _live([profile]), _attributes(), place
+        get_purpose(purpose), ConsentStatus.of([profile], now)[profile.pk], live_facts([profile]), _attributes(), place
     )
 
 
 def withheld(profile: Profile, purpose: str) -> dict[str, str]:
     """Return known attributes that are not permitted for a purpose: attribute → reason, a key of `WHY_NOT`."""
     found, now = get_purpose(purpose), clock.now()
-    status, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
+    status, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), live_facts([profile])
     passed = _permitted(found, status, facts, attributes)
     everything = winners(facts[profile.pk], attributes, now)
     reasons: dict[str, str] = {}
@@ -89,7 +90,8 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
         if not status.allows(found):
             reasons[key] = "not_allowed"
         elif _lists_purpose(attribute, found, status):
-            reasons[key] = "yes_is_over"
+            stands = any(status.fact_stands(fact) for fact in facts[profile.pk] if fact.attribute == key)
+            reasons[key] = "not_asked_for_this" if stands else "yes_is_over"
         else:
             reasons[key] = "needs_explicit_yes" if attribute and found.key in attribute.purposes else "not_for_this"
     return reasons
@@ -110,20 +112,20 @@ def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
     facts = list(Fact.objects.filter(profile=profile))
     live = [fact for fact in facts if fact.retracted_at is None]
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
-    no_longer = fallen([known(fact) for fact in live if status.consents_hold(fact)], now, half_lives)
+    no_longer = fallen([known(fact) for fact in live if status.fact_stands(fact)], now, half_lives)
     purposes = list(Purpose.objects.filter(active=True).order_by("key"))
     found = {}
     for fact in facts:
         attribute = attributes.get(fact.attribute)
         listed = [purpose for purpose in purposes if _lists_purpose(attribute, purpose, status)]
-        allowed = tuple(purpose.key for purpose in listed if status.allows(purpose))
+        allowed = tuple(p.key for p in listed if status.allows(p) and status.covers(p, fact))
         why = (
             "retracted"
             if fact.retracted_at
             else "expired"
             if expired(fact, now)
             else "consent_over"
-            if not status.consents_hold(fact)
+            if not status.fact_stands(fact)
             else "premise_over"
             if fact.pk in no_longer
             else ""
@@ -138,7 +140,7 @@ def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
     """Return the permitted views for all active purposes: purpose → attribute → value."""
     statuses = ConsentStatus.of([profile], clock.now())
-    return {each.purpose: each.traits for each in permitted_by_purpose([profile], statuses)}
+    return {each.purpose: each.traits for each in permitted_by_purpose([profile], statuses, live_facts([profile]))}
 
 
 def served_user(profile: Profile, place: Place) -> Auth0User:
@@ -193,7 +195,7 @@ def _is_outdated(profile: str = "profile_id") -> Exists:
 def view_all(profiles: Sequence[Profile], purpose: str, place: Place = Place.SEGMENTS) -> dict[int, dict[str, Value]]:
     """Return the permitted views of many profiles in as many queries as for one: profile id → attribute → value."""
     found, now = get_purpose(purpose), clock.now()
-    statuses, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
+    statuses, facts, attributes = ConsentStatus.of(profiles, now), live_facts(profiles), _attributes()
     return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes, place) for profile in profiles}
 
 
@@ -219,9 +221,11 @@ class Permitted:
     shown_terms: Terms | None
 
 
-def permitted_by_purpose(profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]) -> Iterator[Permitted]:
+def permitted_by_purpose(
+    profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus], facts: Mapping[int, list[Fact]]
+) -> Iterator[Permitted]:
     """Yield what is permitted for every active purpose."""
-    facts, attributes = _live(profiles), _attributes()
+    attributes = _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         status = statuses[profile.pk]
@@ -240,7 +244,7 @@ def _differences(
     traits: dict[str, Any],
     purpose: Purpose,
     status: ConsentStatus,
-    facts: dict[int, list[Fact]],
+    facts: Mapping[int, list[Fact]],
     attributes: dict[str, Attribute],
 ) -> dict[str, dict[str, Any]]:
     """Return place → what differs there from `traits`; empty for a customer of whom every word may appear everywhere.
@@ -280,7 +284,7 @@ def of_whom_open(profiles: Sequence[Profile], purpose: str) -> set[int]:
     return {key for key, status in ConsentStatus.of(profiles, clock.now()).items() if status.allows(found)}
 
 
-def _live(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
+def live_facts(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
     """Return profile id → facts that are not retracted."""
     found: dict[int, list[Fact]] = {profile.pk: [] for profile in profiles}
     for fact in Fact.objects.filter(profile__in=profiles, retracted_at=None):
@@ -295,7 +299,7 @@ def _attributes() -> dict[str, Attribute]:
 def _permitted(
     purpose: Purpose,
     status: ConsentStatus,
-    facts: dict[int, list[Fact]],
+    facts: Mapping[int, list[Fact]],
     attributes: dict[str, Attribute],
     place: Place = Place.SEGMENTS,
 ) -> dict[str, Value]:
@@ -304,7 +308,7 @@ def _permitted(
     held = [
         (fact, each)
         for fact in facts[status.profile_id]
-        if status.consents_hold(fact)
+        if status.fact_stands(fact)
         if fact.attribute in LOGIN_NEEDS or not status.is_restricted
         if is_shown((each := known(fact)).asserter, _thing(fact, attributes), place)
     ]
@@ -312,7 +316,9 @@ def _permitted(
     no_longer = fallen([each for _, each in held], status.now, half_lives)
     by_attribute: dict[str, list[KnownFact]] = {}
     for fact, each in held:
-        if each.id not in no_longer and _lists_purpose(attributes.get(fact.attribute), purpose, status):
+        if each.id in no_longer or not status.covers(purpose, fact):
+            continue
+        if _lists_purpose(attributes.get(fact.attribute), purpose, status):
             by_attribute.setdefault(fact.attribute, []).append(each)
     # Tokens and rules show metadata as it was written, empty values too; for any other use these are not known.
     kept = metadata_among(by_attribute, attributes) if purpose.key == "serve" else ()

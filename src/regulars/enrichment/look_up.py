@@ -14,7 +14,8 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.json_reader import MAX_DEPTH, is_deeper
 from regulars.base.plugins.fields import redacted
 from regulars.base.text import has_hidden, storable
-from regulars.consent.models import ConsentState, Purpose
+from regulars.consent.models import Purpose
+from regulars.consent.status import ConsentStatus
 from regulars.consent.view import may, view
 from regulars.profiles.assertions import Asserter, Place, longest, thing_of
 from regulars.profiles.learn import NewFact
@@ -58,9 +59,7 @@ def look_up(profile: Profile, source_key: str, before: Before | None = None) -> 
     # the consent of the purpose, if consent is its basis, and those of the facts that were asked about
     under = {consent for row in Fact.objects.filter(pk__in=facts) for consent in row.consents}
     if setting.purpose.basis == Purpose.Basis.CONSENT:
-        under.update(
-            ConsentState.objects.filter(profile=profile, purpose=setting.purpose).values_list("event_id", flat=True)
-        )
+        under.update(ConsentStatus.of([profile], clock.now())[profile.pk].decisions_to(setting.purpose_id))
     # Facts depend on the facts and the consent they came from, and expire unless the source confirms them. The
     # source's own confidence counts until agreement with customers' own answers replaces it.
     consents = sorted(under)
@@ -72,6 +71,7 @@ def look_up(profile: Profile, source_key: str, before: Before | None = None) -> 
             source.source_kind if source.source_kind in KINDS else Fact.SourceKind.ENRICHED,
             f"source:{setting.key}",
             basis=setting.purpose.basis,
+            purpose=setting.purpose_id,
             consents=consents,
             confidence=min(max(learned.get(attribute, source.confidence), 0.0), 1.0),
             expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),

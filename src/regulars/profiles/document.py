@@ -17,6 +17,7 @@ from .premises import fallen
 from .resolve import KnownFact, Value, resolve_all
 
 T = TypeVar("T", Fact, Identity)
+EVERY_INTEREST = "*"  # in `Profile.closed_interests`
 BAGS = ("user_metadata", "app_metadata")
 HIDDEN_IDENTITIES = "hidden_identities"  # in the terms of a profile only
 ASSERTED_BY = "_asserted_by"  # in the cached document only: the asserters of `identities`, in their order
@@ -35,8 +36,7 @@ def rebuild_all(profiles: list[Profile]) -> None:
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))
     now = clock.now()
     for profile in profiles:
-        closed = set(profile.closed_consents)
-        usable = [fact for fact in facts.get(profile.pk, []) if closed.isdisjoint(fact.consents)]
+        usable = [fact for fact in facts.get(profile.pk, []) if is_open(profile, fact)]
         values = winners(usable, attributes, now)
         document: dict[str, Any] = {}
         for key, value in sorted(values.items()):
@@ -68,6 +68,15 @@ def account_terms(profile: Profile) -> Terms:
     shown = identities_at(profile, Place.RULES)
     hidden = [each for each in profile.document.get("identities", []) if each not in shown]
     return terms_of(user(profile, {"identities": shown, HIDDEN_IDENTITIES: hidden}))
+
+
+def is_open(profile: Profile, fact: Fact) -> bool:
+    """Return whether the decisions stand under which a fact was given, by what the profile's last refresh found."""
+    if not set(profile.closed_consents).isdisjoint(fact.consents):
+        return False
+    if fact.basis == "legitimate_interest":
+        return {EVERY_INTEREST, fact.purpose}.isdisjoint(profile.closed_interests)
+    return fact.basis != "consent" or bool(fact.consents)
 
 
 def next_change(facts: list[Fact], now: dt.datetime) -> dt.datetime | None:

@@ -51,7 +51,8 @@ class NewFact:
     """A value of an attribute from a source. `value=None` withdraws the earlier value of this source.
 
     `attribute` is a key (`gender`) or a metadata path (`user_metadata.shoe.size`); `source` names the exact source
-    (`google-oauth2`, `question:looking_for@1`, `app:shop`); `consents` are ids of consent events it was given under;
+    (`google-oauth2`, `question:looking_for@1`, `app:shop`); `purpose` is the one it was collected for; `consents` are ids of
+    consent events it was given under;
     `identity` is the one whose provider sent it. `asserter` is whose word it is; left out, it follows from kind and source.
     """
 
@@ -60,6 +61,7 @@ class NewFact:
     source_kind: str
     source: str
     basis: str = "contract"
+    purpose: str = ""
     consents: list[int] = field(default_factory=list)
     confidence: float = 1.0
     collected_at: dt.datetime | None = None
@@ -100,7 +102,7 @@ def learn_all(
 ) -> Learned:
     """Append facts of many profiles in as many queries as for one.
 
-    `first_of_equal`: consent → the one that it repeats (`consent.repeated`); a fact stays under the decision that came first.
+    `first_of_equal`: consent → the one that it repeats (`consent.fold`); a fact is under the decision that came first.
     """
     profiles = {profile.pk: profile for profile, _ in news_of_many}
     writer = _FactWriter(list(profiles.values()), first_of_equal or {})
@@ -257,7 +259,8 @@ class _FactWriter:
             asserter=new.whose,
             collected_at=at,
             basis=new.basis,
-            consents=new.consents,
+            purpose=new.purpose,
+            consents=sorted(self._decisions(new.consents)),
             confidence=new.confidence,
             expires_at=new.expires_at or self._default_expiry(key),
             derived_from=new.derived_from,
@@ -353,6 +356,7 @@ def _as_news(fact: Fact) -> NewFact:
         source_kind=fact.source_kind,
         source=fact.source,
         basis=fact.basis,
+        purpose=fact.purpose,
         consents=fact.consents,
         confidence=fact.confidence,
         collected_at=fact.as_of,
@@ -364,7 +368,7 @@ def _as_news(fact: Fact) -> NewFact:
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:
     """Conclusions inherit source, basis, consent and date: they live and die with what they follow from."""
-    premise = replace(premise, collected_at=fact.as_of, basis=fact.basis, consents=fact.consents)
+    premise = replace(premise, collected_at=fact.as_of, basis=fact.basis, purpose=fact.purpose, consents=fact.consents)
     found = [] if fact.value is None else derive.conclusions(fact.attribute, fact.value, clock.now())
     # What no longer follows, of a corrected date of birth for instance, is taken back.
     lapsed = set(derive.CONCLUDES.get(fact.attribute, ())) - {each.attribute for each in found}

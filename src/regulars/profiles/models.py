@@ -50,9 +50,10 @@ class Profile(models.Model):
     )  # since when it is only stored (`consent.models.Restriction`)
     document = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
-    closed_consents = models.JSONField(
-        default=list
-    )  # ids of consent events that are no longer given (`consent.refresh`)
+    # Ids of consent events that live facts name and that stand no longer (`consent.refresh`).
+    closed_consents = models.JSONField(default=list)
+    # Purposes objected to; `""`: any of them, for facts that name none; `*`: all (`consent.refresh`).
+    closed_interests = models.JSONField(default=list)
     # The next instant at which a fact expires or something else follows from one; NULL: none (`document.rebuild_all`).
     changes_at = models.DateTimeField(null=True, blank=True, db_index=True)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
@@ -226,7 +227,8 @@ class Fact(models.Model):
     `source` names the exact source: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
     `app:shop`, `source:us-census-acs`. `asserter` is whose word it is, and so how far it is believed and where it is shown
     (`assertions`); a conclusion has that of the fact it follows from.
-    `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
+    `purpose` is the one it was collected for (empty: the contract's, or not known), `consents` are ids of the consent events
+    under which it was given; empty when its basis needs none. `identity` is the
     one whose provider sent it, `origin` the profile it was first written for, once two were merged. `reason` is the
     reason of a correction.
     """
@@ -250,6 +252,7 @@ class Fact(models.Model):
     collected_at = models.DateTimeField(default=clock.now)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     basis = models.CharField(max_length=24, default="contract")  # contract consent legitimate_interest
+    purpose = models.CharField(max_length=32, default="", blank=True)
     consents = models.JSONField(default=list)
     confidence = models.FloatField(default=1.0)
     expires_at = models.DateTimeField(null=True, blank=True)

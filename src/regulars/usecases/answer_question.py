@@ -7,7 +7,7 @@ from dataclasses import replace
 from django.utils.datastructures import MultiValueDict
 
 from regulars.base.errors import Invalid
-from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.notices import NoticeChangedError, ShownNotice, find_shown, require_shown
 from regulars.consent.record import Decision
 from regulars.consent.status import TOO_YOUNG, is_barred
@@ -62,8 +62,8 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
             return False
         consents = _record_consent(c, impression, given, notice, app)
         if given.consent is None:
-            basis = impression.question.purpose.basis
-            c.learn([replace(fact, basis=basis, consents=consents)])
+            purpose = impression.question.purpose
+            c.learn([replace(fact, basis=purpose.basis, purpose=purpose.key, consents=consents)])
         _record_event(c, impression)
     return True
 
@@ -101,22 +101,19 @@ def _notice_read(impression: Impression, shown: str) -> ShownNotice:
 def _record_consent(c: Changes, impression: Impression, given: GivenAnswer, notice: ShownNotice, app: str) -> list[int]:
     """Record the consent that an answer gives: the notice of a consent purpose stands above it, and the ledger keeps it.
 
-    The answer to a consent question is nothing else, and explicit: a yes or a no. Explicit consent stays explicit when a
-    later answer to another question repeats it.
+    The answer to a consent question is nothing else, and explicit: a yes or a no to the whole purpose. Any other answer
+    is consent to the use of the attribute that the question is about.
     """
     purpose = impression.question.purpose
     if purpose.basis != Purpose.Basis.CONSENT:
         return []
-    was_explicit = ConsentState.objects.filter(
-        profile=impression.profile, purpose=purpose, status=ConsentEvent.Action.GIVEN, event__explicit=True
-    )
     evidence = {"impression": impression.pk, "question": f"{impression.question.key}@{impression.version}"}
     decision = Decision(
         purpose.key,
         ConsentEvent.Action.REFUSED if given.consent is False else ConsentEvent.Action.GIVEN,
         "question",
         notice=notice,
-        explicit=given.consent is not None or was_explicit.exists(),
+        explicit=given.consent is not None,
         evidence={**evidence, **({"app": app} if app else {})},
     )
     return [c.decide(decision).pk]

@@ -61,7 +61,7 @@ def clear(profile: Profile) -> None:
 
 
 def _standing(profile: Profile, status: ConsentStatus) -> list[Fact]:
-    facts = [fact for fact in profile.facts.filter(retracted_at=None) if status.consents_hold(fact)]
+    facts = [fact for fact in profile.facts.filter(retracted_at=None) if status.fact_stands(fact)]
     half_lives = dict(Attribute.objects.exclude(half_life_days=None).values_list("key", "half_life_days"))
     no_longer = fallen([known(fact) for fact in facts], status.now, half_lives)
     return [fact for fact in facts if fact.pk not in no_longer and not expired(fact, status.now)]

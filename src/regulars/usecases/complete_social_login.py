@@ -191,7 +191,8 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
 
     A box left empty is no decision.
     """
-    wanted = [each for each in login.shared if get_purpose(each.purpose).basis == Purpose.Basis.CONSENT]
+    bases = {key: get_purpose(key).basis for key in {each.purpose for each in login.shared}}
+    wanted = [each for each in login.shared if bases[each.purpose] == Purpose.Basis.CONSENT]
     decisions = [
         Decision(
             each.purpose,
@@ -211,7 +212,8 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
             claim.value,
             claim.kind,
             login.strategy,
-            basis=get_purpose(purposes[claim.requested_claim]).basis if claim.requested_claim else "contract",
+            basis=bases[purposes[claim.requested_claim]] if claim.requested_claim else "contract",
+            purpose=purposes.get(claim.requested_claim, ""),
             consents=consents.get(claim.requested_claim, []),
             identity=answer.identity_id,
             asserter=Asserter.PROVIDER_VOUCHING if claim.kind == Fact.SourceKind.VERIFIED else Asserter.PROVIDER,

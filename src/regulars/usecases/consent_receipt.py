@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from regulars.base.errors import NotFound
-from regulars.consent.effective import YES
+from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.profiles.document import iso
 from regulars.profiles.models import Profile

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.utils.translation import gettext_noop
 
+from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter, may_write, thing_of
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
+from regulars.profiles.document import is_open, known
 from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_customer
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.resolve import resolve
 from regulars.profiles.values import read_value
 
 from .unit_of_work import Changes, changes
@@ -73,8 +78,13 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
             raise Invalid(
                 "deleted_by_customer", gettext_noop("The customer deleted this. Only the customer may enter it again.")
             )
+        corrected = _standing_fact(c.profile, key)
         retract_overlapping(c, _path(attribute) or key)
-        _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip(), asserter=asserter))
+        new = NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip(), asserter=asserter)
+        if corrected is not None:  # a correction is no new decision
+            under = {"basis": corrected.basis, "purpose": corrected.purpose, "consents": corrected.consents}
+            new = replace(new, **under)
+        _write(c, new)
 
 
 def remove(profile: Profile, key: str, *, reason: str = "") -> int:
@@ -99,6 +109,15 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
             ),
         )
     return len(facts)
+
+
+def _standing_fact(profile: Profile, key: str) -> Fact | None:
+    """Return the fact that wins now: of those whose decisions stand, or of all when none does."""
+    live = list(profile.facts.filter(attribute=key, retracted_at=None))
+    for facts in ([fact for fact in live if is_open(profile, fact)], live):
+        if winner := resolve(map(known, facts), clock.now()):
+            return next(fact for fact in facts if fact.pk == winner.fact_id)
+    return None
 
 
 def _declared(key: str) -> Attribute | None:

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from regulars.base import clock
 from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent, Purpose
@@ -24,7 +26,6 @@ from regulars.questions.wording import text_in
 from regulars.segments.models import Membership
 
 from .correct_facts import DELETED, may_correct, may_remove
-from .decide_consent import last_decision
 from .recipients import recipients_by_purpose
 
 UNDECLARED = ("serve",)
@@ -93,7 +94,7 @@ def facts_of(profile: Profile, locale: str = "en", *, everything: bool = False) 
     now = clock.now()
     status = ConsentStatus.of([profile], now)[profile.pk]
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
-    usable = [fact for fact in facts if fact.retracted_at is None and status.consents_hold(fact)]
+    usable = [fact for fact in facts if fact.retracted_at is None and status.fact_stands(fact)]
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
     no_longer = fallen([known(fact) for fact in usable], now, half_lives)
     usable = [fact for fact in usable if fact.pk not in no_longer]
@@ -113,7 +114,7 @@ def facts_of(profile: Profile, locale: str = "en", *, everything: bool = False) 
             why_not = "retracted"
         elif fact.expires_at and fact.expires_at <= now:
             why_not = "expired"
-        elif not status.consents_hold(fact):
+        elif not status.fact_stands(fact):
             why_not = "blocked"
         elif fact.pk in no_longer:
             why_not = "fallen"
@@ -122,7 +123,8 @@ def facts_of(profile: Profile, locale: str = "en", *, everything: bool = False) 
         if fact.value is None or (not everything and why_not in ("retracted", "expired")):
             continue
         # The source said the same under an earlier decision: one fact to the customer, two in the record.
-        if not everything and why_not == "confirms" and newest[_voice_of(fact)] is not fact:
+        last = newest.get(_voice_of(fact), fact)
+        if not everything and why_not in ("confirms", "blocked") and last is not fact and last.value == fact.value:
             continue
         options = words[fact.attribute][1] if fact.attribute in words else {}
         found.append(_known(fact, attributes.get(fact.attribute), options, why_not, names, questions, apps))
@@ -156,10 +158,15 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
                 is_open=is_open,
                 status=state.status if state else "",
                 since=state.since if state else None,
-                until=state.expires_at if state else None,
+                until=status.runs_out(purpose.key),
                 notice=state.event.notice.body if state and state.event.notice else "",
-                seen=last_decision(profile, purpose.key),
-                outdated=bool(has_consented and state and state.event.purpose_version < purpose.consents_from),
+                seen=state.event_id if state else 0,
+                outdated=bool(
+                    has_consented
+                    and state
+                    and state.event.purpose_version < purpose.consents_from
+                    and not status.is_given(purpose.key)
+                ),
                 barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
                 recipients=named,
                 new_recipients=tuple(each for each in named if has_given and each not in known),
@@ -169,8 +176,9 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
 
 
 def decisions_of(profile: Profile) -> list[ConsentEvent]:
-    """Return the customer's ledger, newest first, each decision with its notice."""
-    return list(profile.consent_events.select_related("purpose", "notice").order_by("-at", "-id"))
+    """Return the customer's ledger and those of merged profiles, newest first, each decision with its notice."""
+    events = ConsentEvent.objects.filter(Q(profile=profile) | Q(profile__merged_into=profile))
+    return list(events.select_related("purpose", "notice").order_by("-at", "-id"))
 
 
 def segments_of(profile: Profile) -> list[Membership]:

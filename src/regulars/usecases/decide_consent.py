@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_noop
@@ -10,7 +11,8 @@ from django.utils.translation import gettext_noop
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.consent.effective import YES
+from regulars.consent.fold import YES
+from regulars.consent.ledger import drop_expired
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose, Widening
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
@@ -75,9 +77,8 @@ def decide_as_shown(profile: Profile, key: str, action: str, *, shown: str, seen
 
 
 def last_decision(profile: Profile, purpose: str) -> int:
-    """Return the id of the newest decision on a purpose; 0: none. A form that carries it works once."""
-    newest = profile.consent_events.filter(purpose=purpose).order_by("-id").values_list("id", flat=True).first()
-    return newest or 0
+    """Return the id of the effective decision on a purpose; 0: none. A form that carries it works once."""
+    return profile.consent_states.filter(purpose=purpose).values_list("event_id", flat=True).first() or 0
 
 
 def apply_gpc(profile: Profile) -> bool:
@@ -100,23 +101,30 @@ def apply_gpc(profile: Profile) -> bool:
 
 
 def expire_consents() -> int:
-    """Record every expired consent; customers leave the segments that rest on it. Returns how many."""
-    due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now(), profile__merged_into=None)
+    """End consents that ran out; customers leave the segments that rest on them. Returns of how many purposes and customers.
+
+    Where another consent to the purpose stands, only what was given under the one that ran out is closed, and nothing
+    recorded.
+    """
+    now = clock.now()
+    due = ConsentState.objects.filter(status__in=YES, expires_at__lte=now, profile__merged_into=None)
     states, expired = due.order_by("pk").iterator(chunk_size=PORTION), 0
     while portion := list(islice(states, PORTION)):
         with changes([state.profile_id for state in portion], "expiry") as c:
             still = ConsentState.objects.filter(pk__in=[state.pk for state in portion], status__in=YES)
-            held = dict(still.values_list("pk", "event_id"))
-            # Not of those who decided again or were merged in the meantime.
-            decisions = [
-                (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="system")])
-                for state in portion
-                if held.get(state.pk) == state.event_id
-                and (profile := c.locked(state.profile_id)) is not None
-                and not profile.merged_into_id
-            ]
+            held = {state.pk: state for state in still}
+            decisions = []
+            for state in portion:
+                profile, now_held = c.locked(state.profile_id), held.get(state.pk)
+                # Not of those who decided again or were merged in the meantime.
+                if now_held is None or now_held.event_id != state.event_id or profile is None or profile.merged_into_id:
+                    continue
+                expired += 1
+                if drop_expired(now_held, now):
+                    c.refresh(profile)
+                else:
+                    decisions.append((profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="system")]))
             c.decide_all(decisions)
-        expired += len(decisions)
     return expired
 
 
@@ -177,3 +185,16 @@ def refresh_objecting_customers(payload: dict[str, int]) -> None:
         for profile in c.profiles:
             c.refresh(profile)
     enqueue("consent.marketing_changed", {"after": portion[-1]}, key="marketing")
+
+
+@handles("consent.gate_changed")
+def refresh_everybody(payload: dict[str, Any]) -> None:
+    """After an upgrade that changed what may be used. Payload: `{"after": profile id}`; queues the next portion."""
+    rows = Profile.objects.filter(pk__gt=payload["after"], merged_into=None).order_by("pk")
+    portion = list(rows.values_list("pk", flat=True)[:PORTION])
+    if not portion:
+        return
+    with changes(portion, "upgrade") as c:
+        for profile in c.profiles:
+            c.refresh(profile)
+    enqueue("consent.gate_changed", {"after": portion[-1]}, key="consent.gate_changed")

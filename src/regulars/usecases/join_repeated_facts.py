@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.base.json_values import same_json
-from regulars.consent.repeated import first_of_equal
+from regulars.consent.ledger import first_of_equal
 from regulars.profiles.assertions import voice
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import expired

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from django.db.models import F, Value
+import datetime as dt
+
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid, NotFound
-from regulars.consent.models import ConsentEvent, ConsentState
-from regulars.consent.record import Decision
+from regulars.consent.fold import CUSTOMER_NO
+from regulars.consent.ledger import join_states, refold
+from regulars.consent.models import ConsentEvent
+from regulars.consent.record import append_copies
 from regulars.events.models import Event
 from regulars.profiles.models import Fact, Identity, Merge, Profile
 from regulars.segments.models import Membership
 
 from .lake import queue_lake_fill, queue_lake_removal, queue_lake_rewrite
 from .restrict import keep_restricted
-from .unit_of_work import Changes, changes
+from .unit_of_work import changes
 
 ANONYMOUS = "anonymous"
 VISITOR = "visitor"
-Action = ConsentEvent.Action
-YES = (Action.GIVEN, Action.IMPORTED)
 
 
 def is_only_a_visitor(profile: Profile) -> bool:
@@ -33,7 +35,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
     """Move identities, facts and events of `source` to `into`. The source's row stays, with its ledger, and points to `into`.
 
     Every row records where it came from (`origin`), so that `split` can return it. For each purpose the stricter of the
-    two decisions becomes the effective one.
+    two decisions becomes the effective one; each stays in its own ledger exactly as it was made.
     """
     with changes([into, source], why) as c:
         if source.pk == into.pk or c.find(source).pk != source.pk or c.find(into).pk != into.pk:
@@ -50,8 +52,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         Profile.objects.filter(merged_into=source).update(merged_into=into)
         Profile.objects.filter(pk=source.pk).update(merged_into=into)
         source.merged_into = into
-        Merge.objects.create(source=source, into=into, why=why)
-        _keep_the_stricter(c, source, into)
+        join_states(source, into, Merge.objects.create(source=source, into=into, why=why))
         keep_restricted(source, into)
         c.refresh(into)
         if moved or why != VISITOR:
@@ -68,15 +69,19 @@ def split(identity: Identity, why: str) -> Profile:
     origin = [] if identity.origin is None else [identity.origin]
     with changes([identity.profile, *origin], why) as c:
         profile, name = c.profile, f"{identity.provider}|{identity.provider_user_id}"
+        merges: list[Merge] = []
         if identity.origin is not None:
-            owner = _restore(c.locked(identity.origin), profile, why)
+            owner = c.locked(identity.origin)
+            merges = [] if owner is None else _merges_between(owner, profile)
+            owner = _restore(owner, profile, why)
         elif name == profile.user_id:
             raise Invalid("main_identity", gettext_noop("An account keeps the login method that it was created with."))
         else:
             owner, _ = Profile.objects.get_or_create(user_id=name)
             c.include(owner)
         _give_back(identity, profile, owner)
-        _withdraw_merged_decisions(c, profile, owner)
+        refold([owner, *(merge.into for merge in merges)])
+        _keep_refusals(profile, owner, merges[0].at if merges else None)
         queue_lake_rewrite([profile.pk])
         c.refresh(profile)
         c.refresh(owner)
@@ -94,6 +99,19 @@ def _restore(owner: Profile | None, profile: Profile, why: str) -> Profile:
     earlier = _merged_before(owner)
     Profile.objects.filter(pk__in=earlier, merged_into=profile).update(merged_into=owner)
     return owner
+
+
+def _merges_between(owner: Profile, profile: Profile) -> list[Merge]:
+    """Return the merges by which a profile became part of another, in their order."""
+    found: list[Merge] = []
+    at = owner
+    while at.pk != profile.pk:
+        merge = Merge.objects.filter(source=at, undone_at=None).select_related("into").order_by("-pk").first()
+        if merge is None or merge in found:
+            break
+        found.append(merge)
+        at = merge.into
+    return found
 
 
 def _merged_before(owner: Profile) -> list[int]:
@@ -120,36 +138,15 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
         rows.filter(origin=owner.pk).update(origin=None)
 
 
-def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
-    """A no of either becomes a no of both; consent to what the other was never asked is kept, with its notice."""
-    # A lifted objection is not consent, but less strict than a no.
-    rank = {**dict.fromkeys(YES, 0), Action.OBJECTION_LIFTED: 1, Action.OBJECTED: 3}
-    ranks = {state.purpose_id: rank.get(Action(state.status), 2) for state in into.consent_states.all()}
-    stricter = [
-        Decision(
-            state.purpose_id,
-            state.status,
-            "merge",
-            words=state.event.notice.body if state.event.notice else "",
-            explicit=state.event.explicit,
-            evidence={"merged": source.user_id, "event": state.event_id},
-        )
-        for state in source.consent_states.select_related("event__notice").order_by("purpose_id")
-        if rank.get(Action(state.status), 2) > ranks.get(state.purpose_id, -1)
-    ]
-    c.decide_all([(into, stricter)])
+def _keep_refusals(profile: Profile, owner: Profile, since: dt.datetime | None) -> None:
+    """Record with the profile that leaves what the two refused while they were one: it counts for both.
 
-
-def _withdraw_merged_decisions(c: Changes, profile: Profile, owner: Profile) -> None:
-    """Withdraw decisions that came by the merge and were not made again by the customer since."""
-    borrowed = ConsentState.objects.filter(profile=profile, event__method="merge").select_related("event")
-    restored = []
-    for state in borrowed:
-        if state.event.evidence.get("merged") != owner.user_id:
-            continue
-        own = profile.consent_events.filter(purpose=state.purpose_id, pk__lt=state.event_id).order_by("-pk").first()
-        words = own.notice.body if own and own.notice else ""
-        action = own.action if own else Action.WITHDRAWN
-        evidence = {"split": owner.user_id, "event": own.pk if own else None}
-        restored.append(Decision(state.purpose_id, action, "split", words=words, evidence=evidence))
-    c.decide_all([(profile, restored)])
+    A consent of that time stays where it was given. None: the one that leaves was never one of its own.
+    """
+    if since is None:
+        effective = profile.consent_states.filter(status__in=CUSTOMER_NO).values("event")
+        refused = ConsentEvent.objects.filter(pk__in=effective)
+    else:
+        both = Q(profile=profile) | Q(profile__merged_into=profile)
+        refused = ConsentEvent.objects.filter(both, action__in=CUSTOMER_NO, at__gte=since).exclude(profile=owner)
+    append_copies(owner, refused.order_by("at", "id"))

@@ -43,6 +43,7 @@ log = logging.getLogger("regulars.events")
 TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
 # Segment's reserved traits → our attributes; a dotted path leads into nested ones.
+COLLECTED_FOR = "measure"  # the legitimate interest in what sources of events send
 TRAITS = {
     "email": "email",
     "name": "name",
@@ -169,7 +170,7 @@ def facts_from(message: dict[str, Any], source: str, asserter: Asserter, type_: 
     declared = Attribute.objects.filter(key__in=traits).values_list("key", flat=True)
     found |= {key: traits[key] for key in declared if key not in found}
     return [
-        NewFact(key, value, "observed", source, basis="legitimate_interest", asserter=asserter)
+        NewFact(key, value, "observed", source, basis="legitimate_interest", purpose=COLLECTED_FOR, asserter=asserter)
         for key, value in found.items()
         if value not in (None, "", [], {})
     ]

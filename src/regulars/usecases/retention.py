@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from django.apps import apps
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.models import Job
-from regulars.consent.effective import YES
-from regulars.consent.models import ConsentState, ErasedIdentifier, KeptDecision, Retention
+from regulars.consent.fold import NO
+from regulars.consent.models import ConsentEvent, ErasedIdentifier, KeptDecision, Purpose, Retention
 from regulars.consent.status import ConsentStatus
 from regulars.destinations.models import Delivery
 from regulars.enrichment.models import Lookup
@@ -43,23 +43,37 @@ class DataKind:
 
 
 def _closed_facts(before: dt.datetime) -> QuerySet[Fact]:
-    """Return facts whose consent was withdrawn or expired before then, and which have been closed to every use since.
+    """Return facts whose consent was withdrawn or ran out before then, and which have been closed to every use since.
 
     At most a portion at once. Conclusions inherit the consents of their premises, and so are included.
     """
-    closed = ConsentState.objects.filter(since__lt=before).exclude(status__in=YES)
-    purposes: dict[int, set[str]] = {}
-    for profile_id, purpose in closed.values_list("profile_id", "purpose_id"):
-        purposes.setdefault(profile_id, set()).add(purpose)
     found: list[int] = []
-    people = Profile.objects.filter(pk__in=closed.values("profile")).iterator(PORTION)
+    people = Profile.objects.exclude(closed_consents=[], closed_interests=[]).order_by("pk").iterator(PORTION)
     while len(found) < PORTION and (profiles := list(islice(people, PORTION))):
         statuses = ConsentStatus.of(profiles, clock.now())
-        given = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(consents=[])
-        found += [
-            each.pk for each in given if statuses[each.profile_id].consented_purposes(each) & purposes[each.profile_id]
-        ]
+        facts = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(
+            basis=Purpose.Basis.CONTRACT, consents=[]
+        )
+        closed = [fact for fact in facts if not statuses[fact.profile_id].fact_stands(fact)]
+        consents = ConsentEvent.objects.in_bulk({number for fact in closed for number in fact.consents})
+        refusals = _refusals(profiles, before)
+        for fact in closed:
+            under = [consents[number] for number in fact.consents if number in consents]
+            since = [(each.purpose_id, each.at) for each in under] or [(fact.purpose, fact.collected_at)]
+            ends = refusals.get(fact.profile_id, [])
+            if any(key in ("", purpose) and at <= end for key, at in since for purpose, end in ends):
+                found.append(fact.pk)
     return Fact.objects.filter(pk__in=found[:PORTION])
+
+
+def _refusals(profiles: Sequence[Profile], before: dt.datetime) -> dict[int, list[tuple[str, dt.datetime]]]:
+    """Return profile id → purpose and time of each no before then, with those of profiles that were merged into it."""
+    own_or_merged = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
+    events = ConsentEvent.objects.filter(own_or_merged, action__in=NO, at__lt=before)
+    found: dict[int, list[tuple[str, dt.datetime]]] = {}
+    for profile, merged_into, purpose, at in events.values_list("profile", "profile__merged_into", "purpose", "at"):
+        found.setdefault(merged_into or profile, []).append((purpose, at))
+    return found
 
 
 def _visitors(before: dt.datetime) -> QuerySet[Profile]:

@@ -26,7 +26,6 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.refresh import refresh_all_views
-from regulars.consent.repeated import first_of_equal
 from regulars.destinations.follow import follow_disclosures
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
@@ -59,6 +58,7 @@ class _Unit:
         self.happened: set[int] = set()  # an event was recorded: segments
         self.closed: set[int] = set()  # a view lost an attribute: raw stores are cleared of it
         self.lake_is_behind = False
+        self.first_of: dict[int, int] = {}  # consent of this unit → the one that it repeats: facts name that
 
     def lock(self, who: Iterable[Who]) -> set[int]:
         """Lock rows in ascending order of their ids. Returns ids of merge targets that have to be locked as well.
@@ -150,8 +150,7 @@ class Changes:
     def learn_all(self, facts: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
         """Append facts of many customers in as many queries as for one. What is only confirmed is not returned."""
         found = [(self.find(profile), news) for profile, news in facts]
-        decided = {profile.pk: profile for profile, news in found if any(new.consents for new in news)}
-        learned = learn_all(found, first_of_equal(list(decided.values())) if decided else {})
+        learned = learn_all(found, self._unit.first_of)
         self._unit.mark_changed({fact.profile_id for fact in learned.written + learned.confirmed})
         if came := {fact.profile_id for fact in learned.written if fact.contact}:
             self.decide_all(refusals_due([self.find(each) for each in sorted(came)]))
@@ -172,7 +171,11 @@ class Changes:
         """Append decisions of many customers in as many queries as for one."""
         found = [(self.find(profile), with_evidence(each)) for profile, each in decisions if each]
         self._unit.mark_changed({profile.pk for profile, _ in found})
-        return record_decisions(found) if found else []
+        if not found:
+            return []
+        recorded = record_decisions(found)
+        self._unit.first_of |= recorded.first_of
+        return recorded.events
 
     def record_event(
         self,

@@ -26,7 +26,7 @@ from regulars.consent.erasures import erased_among
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
-from regulars.profiles.document import BAGS
+from regulars.profiles.document import BAGS, is_open
 from regulars.profiles.find import (
     DATABASE,
     find_by_identity,
@@ -295,7 +295,7 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
     """
     is_rule = source.startswith(RULE)
     news = {leaf: each for path, value in values.items() for leaf, each in _leaves(path, value).items()}
-    closed, now = set(c.profile.closed_consents), clock.now()
+    now = clock.now()
     old, known = [], set()
     attributes = {each.key: each for each in Attribute.objects.all()}
     kind, asserter = Fact.SourceKind.DECLARED, asserter or (Asserter.RULE if is_rule else Asserter.APP_TOKEN)
@@ -328,7 +328,7 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
         if repeats and fact.source == source:
             continue
         # A rule often writes back the whole bag that it was given: that takes no fact from its source and its consent.
-        is_served = closed.isdisjoint(fact.consents) and (fact.expires_at is None or fact.expires_at > now)
+        is_served = is_open(c.profile, fact) and (fact.expires_at is None or fact.expires_at > now)
         if repeats and is_rule and is_served:
             known.add(path)
         else:

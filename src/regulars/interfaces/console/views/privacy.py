@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
-from regulars.consent.effective import YES
+from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link

@@ -1,0 +1,187 @@
+"""Random histories of decisions, facts, merges, splits and expiries: every form of the gate equals the reference model."""
+
+from __future__ import annotations
+
+import datetime as dt
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.consent.reference import BASIS, NEVER, Entry, gate
+
+from regulars.accounts.models import new_key
+from regulars.base import clock
+from regulars.consent.ledger import fold_ledgers
+from regulars.consent.models import ConsentState, Purpose
+from regulars.consent.purposes import PurposeText
+from regulars.consent.record import Decision, first_broken_link
+from regulars.consent.view import view
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Attribute
+from regulars.usecases.decide_consent import change_purpose, expire_consents
+from regulars.usecases.merge import merge, split
+from regulars.usecases.unit_of_work import changes
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
+
+START = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+LASTS = 10  # days, of a consent to personalise
+who = st.integers(0, 1)
+consent_purposes = st.sampled_from(["personalise", "message"])
+decisions = st.tuples(
+    st.just("decide"),
+    who,
+    consent_purposes,
+    st.sampled_from(["given", "given", "given", "refused", "withdrawn", "imported", "unproved"]),
+    st.sampled_from([(), ("nickname",), ("city",)]),
+)
+objections = st.tuples(
+    st.just("decide"), who, st.just("measure"), st.sampled_from(["objected", "objection_lifted"]), st.just(())
+)
+facts = st.tuples(
+    st.just("learn"),
+    who,
+    st.sampled_from(["nickname", "city", "given_name"]),
+    st.sampled_from(list(BASIS)),
+    st.booleans(),
+)
+others = st.sampled_from([("merge",), ("split",), ("widen", "message"), ("expire",)])
+steps = st.tuples(st.integers(1, 6), st.one_of(decisions, decisions, objections, facts, facts, others))
+histories = st.lists(steps, max_size=14)
+
+
+class World:
+    """Two customers of the product, and the journal of the reference model."""
+
+    def __init__(self) -> None:
+        Purpose.objects.filter(key="personalise").update(expires_days=LASTS)
+        self.people = [self._customer("google-oauth2"), self._customer("facebook")]
+        self.journal: list[Entry] = []
+        self.events: dict[int, Entry] = {}
+        self.now = START
+        self.number = 0
+
+    def _customer(self, provider: str):
+        return get_or_create_by_identity(provider, new_key(), connection=provider, is_social=True)[0]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [each.kind for each in self.journal]
+
+    def act(self, who: int) -> int:
+        return 0 if "merge" in self.kinds and "split" not in self.kinds else who
+
+    def decide(self, who, purpose, action, pieces):
+        who, proved = self.act(who), action != "unproved"
+        action = action if proved else "imported"
+        evidence = {"form": "1"} if action == "imported" and proved else {}
+        pieces = () if action == "imported" else pieces
+        version = Purpose.objects.get(key=purpose).version
+        lasts = purpose == "personalise" and action in ("given", "imported")
+        until = self.now + dt.timedelta(days=LASTS) if lasts else NEVER
+        entry = Entry("decide", self.now, who, purpose, action, pieces, version, until, proved)
+        decision = Decision(purpose, action, "profile", evidence=evidence, pieces=pieces)
+        with changes(self.people[who], "test") as c:
+            event = c.decide(decision)
+        self.journal.append(entry)
+        self.events[event.pk] = entry
+
+    def learn(self, who, attribute, purpose, under_any):
+        who, basis = self.act(who), str(BASIS[purpose])
+        given = [pk for pk, each in self.events.items() if each.who == who and each.purpose == purpose and under_any]
+        yes = [pk for pk in given if self.events[pk].action == "given"][-1:]
+        # A use case takes the id from the decision that it has just recorded, which names the first of equal ones.
+        with changes(self.people[who], "test") as c:
+            firsts = ConsentState.objects.filter(profile=self.people[who]).values_list("standing", flat=True)
+            first = {each["last"]: each["first"] for listed in firsts for each in listed}
+            consents = [first.get(pk, pk) for pk in yes]
+            self.number += 1
+            c.learn(
+                [
+                    NewFact(
+                        attribute,
+                        f"value {self.number}",
+                        "declared",
+                        f"app:{self.number}",
+                        basis=basis,
+                        purpose=purpose,
+                        consents=consents,
+                    )
+                ]
+            )
+        under = tuple(self.events[pk] for pk in yes)
+        self.journal.append(
+            Entry("learn", self.now, who, purpose=purpose, attribute=attribute, basis=basis, under=under)
+        )
+
+    def merge(self):
+        if "merge" not in self.kinds:
+            merge(self.people[1], self.people[0], "customer")
+            self.journal.append(Entry("merge", self.now))
+
+    def split(self):
+        if "merge" in self.kinds and "split" not in self.kinds:
+            split(self.people[0].identities.get(provider="facebook"), "customer")
+            self.journal.append(Entry("split", self.now))
+
+    def widen(self, purpose):
+        version = change_purpose(purpose, PurposeText("More", f"More than before {self.number}."), widened=True).version
+        with changes(self.people, "test") as c:
+            for each in c.profiles:
+                c.refresh(each)
+        self.journal.append(Entry("widen", self.now, purpose=purpose, version=version))
+
+    def expire(self):
+        expire_consents()
+
+    def live(self) -> list[int]:
+        return [0] if self.act(1) == 0 else [0, 1]
+
+
+def terms_of(row) -> set[str]:
+    return {key for key in row.terms if key != "consent"}
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a shrunk history costs minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(histories, st.integers(0, 12))
+def test_the_gate_equals_the_reference_model_after_every_step(history, then):
+    world = World()
+    attributes = dict(Attribute.objects.values_list("key", "purposes"))
+    with mock.patch.object(clock, "now", side_effect=lambda: world.now):
+        for days, (kind, *arguments) in history:
+            world.now += dt.timedelta(days=days)
+            getattr(world, kind)(*arguments)
+            expire_consents()
+            agree(world, attributes)
+        world.now += dt.timedelta(days=then)
+        expire_consents()
+        agree(world, attributes)
+
+
+def agree(world, attributes):
+    for who in world.live():
+        profile = world.people[who]
+        profile.refresh_from_db()
+        for purpose in BASIS:
+            wanted = gate(world.journal, who, purpose, world.now, attributes)
+            live = set(view(profile, purpose)) - {"continent"}
+            assert live == wanted, (who, purpose)
+            row = profile.permitted_views.filter(purpose=purpose).first()
+            if row is not None:
+                assert set(row.traits) - {"continent"} == wanted, (who, purpose)
+                assert terms_of(row) - {"continent"} == wanted, (who, purpose)
+        stored = {state.purpose_id: state.folded for state in profile.consent_states.all()}
+        again = {key: folded for (_, key), folded in fold_ledgers((profile.pk, key) for key in stored).items()}
+        assert {key: ids(each) for key, each in stored.items()} == {key: ids(each) for key, each in again.items()}
+        assert first_broken_link(profile) is None
+
+
+def ids(folded):
+    return folded.event, folded.status, [each.first for each in folded.standing if not each.has_run_out(clock.now())]
