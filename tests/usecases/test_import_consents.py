@@ -120,7 +120,7 @@ def test_refusal_of_another_system_is_recorded(chika):
         ({"source": ""}, "missing_evidence"),
         ({"version": ""}, "missing_evidence"),
         ({"words": "x" * 1001}, "too_long"),
-        ({"user_id": "auth0|nobody"}, "unknown_customer"),
+        ({"user_id": "auth0|missing"}, "unknown_customer"),
         ({"user_id": ""}, "unknown_customer"),
     ],
 )
