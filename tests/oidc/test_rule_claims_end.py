@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
-from regulars.base import clock
-from regulars.consent.models import ConsentState
 from regulars.consent.record import Decision
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
@@ -15,6 +11,7 @@ from regulars.rules.save import save_rule
 from regulars.usecases.correct_facts import correct
 from regulars.usecases.decide_consent import decide, expire_consents
 from regulars.usecases.unit_of_work import changes
+from tests.ran_out import let_consents_run_out
 
 CLAIM = "https://shop.example/for"
 RULE = "(user, context, cb) => { context.idToken['https://shop.example/for'] = user.gender || 'x'; cb(null, user, context); }"
@@ -25,7 +22,7 @@ def withdraw(profile) -> None:
 
 
 def run_out(profile) -> None:
-    ConsentState.objects.update(expires_at=clock.now() - dt.timedelta(seconds=1))
+    let_consents_run_out()
     expire_consents()
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.management_api.conftest import ApiClient
+from tests.ran_out import let_consents_run_out
 
 import regulars
 from regulars.base import clock
 from regulars.base.jobs.run_jobs import run_due
-from regulars.consent.models import ConsentState
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import Decision
 from regulars.consent.status import ADVERTISING
@@ -151,7 +151,7 @@ def refuse(world: World) -> None:
 def run_out(world: World) -> None:
     """The worker looks every minute; what it then does is measured."""
     assert SCHEDULE["consents.expire"] == (MINUTE, expire_consents)
-    ConsentState.objects.update(expires_at=clock.now() - dt.timedelta(milliseconds=1))
+    let_consents_run_out()
     expire_consents()
 
 
