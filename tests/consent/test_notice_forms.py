@@ -38,7 +38,6 @@ QUESTION = QuestionDraft(
 # Callers that write a yes which nobody clicks on a page, each with the reason.
 NOT_FORMS = {
     "usecases/import_consents.py": "a file of another system, with its own evidence",
-    "usecases/merge.py": "what was decided before, on the profile that goes on",
     "usecases/refuse_consent.py": "a no, which counts on any page",
     "consent/arrived_contacts.py": "a no of the holder of a contact",
     "consent/refresh.py": "the end of what a child allowed",
