@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import OuterRef, Prefetch, Subquery, TextField, Value
+from django.db.models import OuterRef, Prefetch, Subquery
 from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Coalesce
@@ -74,7 +74,7 @@ def found_by_applications(text: str, purpose: str) -> RawSQL:
 def sortable_text(field: str, purpose: str) -> Combinable:
     """Return an expression for the text by which an application may sort by an attribute: as it reads it, absent if closed."""
     if Attribute.objects.filter(key=field).exclude(metadata_path="").exists():
-        return Value(None, output_field=TextField())  # it stands in the metadata
+        purpose = ""  # it stands in the metadata: no view has it, and PostgreSQL orders by no constant
     views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose=purpose)
     terms = Coalesce("shown_terms", "terms")
     return Subquery(views.values(first=KeyTextTransform(0, KeyTransform(field, terms)))[:1])
