@@ -33,7 +33,7 @@ def born(profile, years_ago, kind="declared"):
 
 
 def imported(profile):
-    """A yes by a road that asks nobody for their age."""
+    """A yes by a road that asks no customer for their age."""
     evidence = {"file": "old-system.csv"}
     with changes(profile, "test") as c:
         c.decide(Decision("personalise", "imported", "import", evidence=evidence))

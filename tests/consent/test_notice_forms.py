@@ -35,7 +35,7 @@ QUESTION = QuestionDraft(
     "looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise",
     (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes")), enabled=True,
 )  # fmt: skip
-# Callers that write a yes which nobody clicks on a page, each with the reason.
+# Callers that write a yes which no customer clicks on a page, each with the reason.
 NOT_FORMS = {
     "usecases/import_consents.py": "a file of another system, with its own evidence",
     "usecases/refuse_consent.py": "a no, which counts on any page",

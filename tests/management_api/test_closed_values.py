@@ -21,7 +21,14 @@ def customer(number: str, yes: tuple[str, ...] = (), **facts: object) -> Profile
     with changes(profile, "test") as c:
         consents = [c.decide(Decision(purpose, "given", "login")).pk for purpose in yes]
         c.learn(
-            NewFact(key.replace("__", "."), value, "declared", "question:q@1", basis="consent", consents=consents)
+            NewFact(
+                key.replace("__", "."),
+                value,
+                "declared",
+                "question:q@1",
+                basis="consent" if consents else "contract",
+                consents=consents,
+            )
             for key, value in facts.items()
         )
     return profile

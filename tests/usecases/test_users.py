@@ -11,6 +11,7 @@ import pytest
 from tests.management_api.conftest import ApiClient, make_token
 
 from regulars.clients.models import Client
+from regulars.consent.record import Decision, record
 from regulars.consent.view import served_user
 from regulars.oauth.grant import TokenDecision
 from regulars.profiles.assertions import Place
@@ -244,8 +245,9 @@ def test_repeated_write_adds_no_fact(writer, customer):
 
 def test_segments_follow_written_metadata(writer, customer):
     path = f"{USER}.shoe.size"
-    Attribute.objects.create(key="shoe_size", label="Shoe size", purposes=["measure"], metadata_path=path)
-    segment = save_segment("Large", "shoe_size:42", purpose="measure")
+    Attribute.objects.create(key="shoe_size", label="Shoe size", purposes=["personalise"], metadata_path=path)
+    segment = save_segment("Large", "shoe_size:42", purpose="personalise")
+    record(customer, Decision("personalise", "given", "profile"))
     writer.write(customer, {"shoe": {"size": 42}})
 
     assert Membership.objects.get(segment=segment, profile=customer).state == "in"

@@ -75,7 +75,7 @@ def _consents_of_children(
 ) -> list[tuple[Profile, list[Decision]]]:
     """Return what ends every consent of customers who are too young to give one.
 
-    It is over for good: neither their birthday nor another birthdate brings back what nobody could allow.
+    It is over for good: neither their birthday nor another birthdate brings back what they could not allow.
     """
     found = []
     for profile in profiles:
