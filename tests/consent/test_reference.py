@@ -81,8 +81,9 @@ class World:
         version = Purpose.objects.get(key=purpose).version
         lasts = purpose == "personalise" and action in ("given", "imported")
         until = self.now + dt.timedelta(days=LASTS) if lasts else NEVER
+        method = "import" if action == "imported" else "profile"
         entry = Entry("decide", self.now, who, purpose, action, pieces, version, until, proved)
-        decision = Decision(purpose, action, "profile", evidence=evidence, pieces=pieces)
+        decision = Decision(purpose, action, method, evidence=evidence, pieces=pieces)
         with changes(self.people[who], "test") as c:
             event = c.decide(decision)
         self.journal.append(entry)

@@ -27,7 +27,13 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 def lives_in(profile, postal_code, country="US"):
     facts = {"postal_code": postal_code, "country": country}
-    return learn(profile, [NewFact(key, value, "declared", "test") for key, value in facts.items()])
+    return learn(
+        profile,
+        [
+            NewFact(key, value, "declared", "test", basis="legitimate_interest", purpose="measure")
+            for key, value in facts.items()
+        ],
+    )
 
 
 def enable_template(url):

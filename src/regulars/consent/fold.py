@@ -18,7 +18,8 @@ YES = frozenset({"given", "imported"})
 NO = frozenset({"refused", "withdrawn", "objected", "expired", "gpc"})
 CUSTOMER_NO = NO - {"expired"}
 PIECES = "pieces"  # evidence: the attributes that were asked about; a decision without them is about the whole purpose
-PER_ACT = ("provider_answer", "impression")  # evidence of one act, which differs from act to act
+# Evidence of one act, and of what was configured then: it differs from act to act, while the words are the same.
+PER_ACT = ("provider_answer", "impression", "page", "controller", "categories")
 # Of two merged profiles the stricter decision counts. What ran out is no word of the customer's.
 STRICTNESS = {**dict.fromkeys(YES, 0), "expired": 0, "objection_lifted": 1, "objected": 3}
 OTHER_NO = 2
