@@ -67,7 +67,7 @@ def test_what_the_customer_allows_afterwards_is_open_alone(signed_in, profile):
 def test_purpose_that_becomes_advertising_is_closed_for_those_who_objected(signed_in, profile):
     signed_in.post("/me/advertising")
     with changes(profile, "test") as c:
-        c.learn([NewFact("country", "PT", "declared", "test")])
+        c.learn([NewFact("country", "PT", "declared", "test", purpose="measure", basis="legitimate_interest")])
     assert PermittedView.objects.get(profile=profile, purpose="measure").traits["country"] == "PT"
     words = PurposeText("Counting", "To count you, and to advertise.")
     change_purpose("measure", words, widened=False, direct_marketing=True)

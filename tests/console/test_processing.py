@@ -85,6 +85,15 @@ def test_it_covers_every_purpose_attribute_and_retention_of_the_code(standard_se
     }
 
 
+def test_it_names_the_controller_of_the_setting(mia_console, settings):
+    settings.CONTROLLER = "Harbour & Pine, Quay 1, Hamburg"
+
+    assert (
+        "Controller: Harbour &amp; Pine, Quay 1, Hamburg" in mia_console.get("/console/privacy/record").content.decode()
+    )
+    assert mia_console.get("/console/privacy/record.json").json()["controller"] == "Harbour & Pine, Quay 1, Hamburg"
+
+
 def test_the_page_can_be_read_and_printed(mia_console):
     switch_on()
 

@@ -188,6 +188,15 @@ def test_the_warning_goes_when_the_last_row_has_its_value(console, make_customer
     assert f"{place}</div>" in complete
 
 
+def test_a_new_segment_can_be_exported_unless_another_purpose_is_chosen(console, standard_setup):
+    only_counted = "they cannot be exported or sent to a destination"
+    page = console.get(NEW)
+
+    assert page.context["draft"].purpose.key == "personalise"
+    assert only_counted not in page.content.decode()
+    assert only_counted in console.get(f"{NEW}?for=measure").content.decode()
+
+
 def test_an_empty_lake_is_explained(console, chika):
     page = console.get(NEW).content.decode()
 

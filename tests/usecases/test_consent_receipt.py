@@ -73,6 +73,15 @@ def test_receipt_names_what_the_specification_asks_for(browser, profile):
     assert [each["state"] for each in receipt["event"]] == ["given", "withdrawn"]
 
 
+def test_record_of_an_answer_names_what_was_asked_about_and_nothing_beside(browser, profile):
+    decide(profile, Decision("personalise", "given", "question", pieces=("gender",)))
+    event = ConsentEvent.objects.get(purpose="personalise")
+
+    page = browser.get(f"/me/decisions/{event.pk}?language=en").content.decode()
+
+    assert '<ul class="plain"><li>Gender</li></ul>' in page
+
+
 @pytest.mark.parametrize("code", [code for code, _ in settings.LANGUAGES])
 def test_record_is_read_on_one_page_in_every_language(browser, code):
     event = allow(browser, language=code)

@@ -45,7 +45,7 @@ def profile(dina) -> Profile:
         consents = [c.decide(Decision(key, "given", "profile")).pk for key in ("personalise", "message")]
         c.learn(
             [
-                NewFact("country", "FR", "declared", "test"),
+                NewFact("country", "FR", "declared", "test", purpose="measure", basis="legitimate_interest"),
                 NewFact("name", "Dina", "declared", "test"),
                 NewFact("gender", "female", "declared", "test", basis="consent", consents=consents[:1]),
             ]
@@ -209,6 +209,16 @@ def test_facts_of_a_restricted_customer_are_still_stored(profile):
     process_inbox()
     assert Fact.objects.filter(profile=profile, attribute="city", retracted_at=None).exists()
     assert "city" not in served_user(profile, Place.TOKEN)
+
+
+def test_page_of_a_restricted_customer_says_that_nothing_is_used(signed_in, profile):
+    restrict(profile, "profile")
+    page = signed_in.get("/me").content.decode()
+
+    assert "May be used for" not in page
+    assert "On, unless you object" not in page
+    assert page.count("Off while the use of your data is restricted") == 3  # personalise, message and measure
+    assert (page.count('value="withdraw"'), page.count('value="object"'), page.count('value="lift"')) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("language", ["de", "es", "fr", "pt-br", "ja", "ar"])

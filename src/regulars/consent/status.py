@@ -81,8 +81,11 @@ class ConsentStatus:
         return {number: key for key, listed in self.standing.items() for each in listed for number in _ids(each)}
 
     def allows(self, purpose: Purpose) -> bool:
-        if self.is_restricted:  # stored only: the login takes what it needs from `view` all the same
-            return False
+        # Stored only while restricted: the login takes what it needs from `view` all the same.
+        return not self.is_restricted and self.would_allow(purpose)
+
+    def would_allow(self, purpose: Purpose) -> bool:
+        """Return whether the customer's decisions open a purpose, whatever is restricted meanwhile."""
         if purpose.basis == Purpose.Basis.CONTRACT:
             return True
         if self.is_child:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from regulars.base.errors import NotFound
-from regulars.consent.fold import YES
+from regulars.consent.fold import PIECES, YES
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.profiles.document import iso
 from regulars.profiles.models import Profile
@@ -43,6 +43,11 @@ class ConsentRecord:
     @property
     def categories(self) -> list[str]:
         return [str(each) for each in self.event.evidence.get("categories", [])]
+
+    @property
+    def pieces(self) -> list[str]:
+        """What was asked about; none of a decision on the whole purpose."""
+        return [str(each) for each in self.event.evidence.get(PIECES, [])]
 
     @property
     def words(self) -> str:

@@ -68,7 +68,8 @@ class PurposeStatus:
 
     `notice` is the text of the last decision, `seen` its number (0: none). `outdated`: consent was given, but the purpose
     has become wider since. `barred`: the customer is too young to allow it. `recipients` may be sent the data now, and
-    `new_recipients` are those of them that the notice of an open consent did not name.
+    `new_recipients` are those of them that the notice of an open consent did not name. `restricted`: nothing is used while
+    processing is restricted; `may_end` is whether there is a yes to take back, or an interest to object to, all the same.
     """
 
     key: str
@@ -84,6 +85,8 @@ class PurposeStatus:
     seen: int
     outdated: bool
     barred: bool
+    restricted: bool
+    may_end: bool
     recipients: tuple[str, ...]
     new_recipients: tuple[str, ...]
 
@@ -143,9 +146,9 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
     for purpose in listed:
         state = states.get(purpose.key)
         named = tuple(map(str, recipients.get(purpose.key, ())))
-        is_open = status.allows(purpose)
+        is_open, may_end = status.allows(purpose), status.would_allow(purpose)
         known = state.event.notice.recipients if state and state.event.notice else ()
-        has_given = is_open and purpose.basis == Purpose.Basis.CONSENT
+        has_given = may_end and purpose.basis == Purpose.Basis.CONSENT
         language, label, text = words_in(purpose, locale)
         has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
         found.append(
@@ -168,6 +171,8 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
                     and not status.is_given(purpose.key)
                 ),
                 barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
+                restricted=status.is_restricted,
+                may_end=may_end,
                 recipients=named,
                 new_recipients=tuple(each for each in named if has_given and each not in known),
             )

@@ -105,6 +105,7 @@ class Processor:
 @dataclass(frozen=True)
 class ProcessingRecord:
     at: dt.datetime
+    controller: str
     installation: str
     subjects: tuple[str, ...]
     purposes: tuple[PurposeRecord, ...]
@@ -134,6 +135,7 @@ def processing_record() -> ProcessingRecord:
     )
     return ProcessingRecord(
         clock.now(),
+        settings.CONTROLLER,
         settings.PUBLIC_URL,
         SUBJECTS,
         tuple(_purpose(each, records, recipients) for each in Purpose.objects.filter(active=True).order_by("key")),

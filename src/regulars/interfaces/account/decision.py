@@ -29,7 +29,7 @@ def decision(request: HttpRequest, profile: Profile, number: int) -> HttpRespons
         "purpose": names.purpose(record.event.purpose_id),
         "action": _(labels.STATUS[record.event.action]),
         "way": _(labels.WAYS.get(record.event.method, labels.OTHER_WAY)),
-        "kinds": names.attributes_of(record.categories, record.event.purpose_id),
+        "kinds": names.attributes_of(record.categories, record.event.purpose_id, record.pieces),
         "later": [(each, _(labels.STATUS[each.action])) for each in record.later],
     }
     return render(request, "account/decision.html", context)

@@ -232,6 +232,8 @@ def consent_status(stand: PurposeStatus) -> str:
         return _("Off: by your date of birth you are too young to allow this")
     if stand.outdated:
         return _("Off: this covers more than when you said yes")
+    if stand.restricted and stand.may_end and stand.basis != "contract":
+        return _("Off while the use of your data is restricted")
     if not stand.status:
         return _(BASIS.get(stand.basis, NEVER_ASKED))
     decision = _(STATUS[stand.status])

@@ -62,8 +62,11 @@ class PageNames:
     def attribute(self, key: str) -> str:
         return self._attributes.get(key, "") or humanised(key)
 
-    def attributes_of(self, categories: list[str], purpose: str) -> list[str]:
-        """Return the names of what a purpose may use in these categories of data."""
+    def attributes_of(self, categories: list[str], purpose: str, pieces: list[str]) -> list[str]:
+        """Return the names of the attributes among the pieces; without one, of what a purpose may use in these categories."""
+        named = Attribute.objects.filter(key__in=pieces)
+        if names := sorted({attribute_words(each, self.locale)[0] for each in named}):
+            return names
         covered = Attribute.objects.filter(category__in=categories)
         return sorted({attribute_words(each, self.locale)[0] for each in covered if purpose in each.purposes})
 

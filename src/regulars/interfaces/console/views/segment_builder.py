@@ -31,7 +31,7 @@ from ..pages import done, may, show, staff_page
 from .segments import ROLE, find_segment
 
 RESERVED = frozenset({"new"})  # addresses beside the segments' own
-DEFAULT_PURPOSE = "measure"
+DEFAULT_PURPOSE = "personalise"  # its segments can be exported and sent; those of `measure` are only counted
 
 
 @dataclass(frozen=True)
