@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from regulars.base import clock
 from regulars.profiles.models import Profile
 
@@ -30,24 +32,22 @@ class Receiver:
 def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str]) -> None:
     """Record which attributes the receiver is given. Mostly one read: known attributes are written once an hour."""
     now, given = clock.now(), set(attributes)
-    row = DirectDisclosure.objects.filter(
-        profile=profile,
-        kind=receiver.kind,
-        key=receiver.key,
-        name=receiver.name[:128],
-        place=receiver.place[:255],
-        purpose=receiver.purpose,
-    ).first()
-    if row is None:
-        DirectDisclosure.objects.get_or_create(
-            profile=profile,
-            kind=receiver.kind,
-            key=receiver.key,
-            name=receiver.name[:128],
-            place=receiver.place[:255],
-            purpose_id=receiver.purpose,
-            defaults={"attributes": sorted(given), "first_at": now, "last_at": now},
+    whom = {
+        "profile": profile,
+        "kind": receiver.kind,
+        "key": receiver.key,
+        "name": receiver.name[:128],
+        "place": receiver.place[:255],
+        "purpose_id": receiver.purpose,
+    }
+    row = DirectDisclosure.objects.filter(**whom).first()
+    if row is not None and given <= set(row.attributes) and now - row.last_at <= FRESH_FOR:
+        return
+    with transaction.atomic():
+        # Read again under the lock: another request may have added attributes.
+        row, is_new = DirectDisclosure.objects.select_for_update().get_or_create(
+            **whom, defaults={"attributes": sorted(given), "first_at": now, "last_at": now}
         )
-    elif not given <= set(row.attributes) or now - row.last_at > FRESH_FOR:
-        row.attributes, row.last_at = sorted(given | set(row.attributes)), now
-        row.save(update_fields=["attributes", "last_at"])
+        if not is_new:
+            row.attributes, row.last_at = sorted(given | set(row.attributes)), now
+            row.save(update_fields=["attributes", "last_at"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
-from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -73,13 +72,6 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     record_erasure(erasure)
     transaction.on_commit(lambda: delete_mails(names) and None)
     return erasure
-
-
-def erase_all(profiles: Sequence[Profile], asked_by: str) -> int:
-    """Erase customers one after the other, each in its own transaction. Returns how many."""
-    for profile in profiles:
-        erase_customer(profile, asked_by)
-    return len(profiles)
 
 
 def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:

@@ -31,6 +31,8 @@ from .unit_of_work import Changes, changes
 
 Action = ConsentEvent.Action
 PORTION = 50  # profiles of one person that are changed in one transaction; a shared address may have thousands
+NEWCOMERS = "consent.close_for_newcomers"
+UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than an import writes a portion
 SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
 LATEST = dt.timedelta(minutes=5)  # clocks of other systems differ
 LONGEST_WORDS = 1000
@@ -114,14 +116,28 @@ def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Deci
     The contacts are suppressed, so that it holds for later lists and events too.
     """
     same = [_of_the_same_person(each) for each in decisions]
-    now, later = others[:PORTION], others[PORTION:]
-    found = [each for each in c.profiles if each.pk in now and each.pk != c.profile.pk]
+    # Also one that another profile of the person was merged into meanwhile.
+    found = [each for each in c.profiles if each.pk != c.profile.pk]
     c.decide_all([(each, due) for each in found if (due := _not_yet(each, same))])
     advertising = any(each.evidence.get(ADVERTISING) for each in decisions)
     suppress(contacts, {each.purpose for each in decisions}, advertising=advertising)
-    for start in range(0, len(later), PORTION):
-        numbers = later[start : start + PORTION]
-        enqueue("consent.close_for_others", {"profiles": list(numbers), "decisions": [_stored(each) for each in same]})
+    stored = [_stored(each) for each in same]
+    _queue_others(others[PORTION:], stored)
+    if contacts:
+        payload = {"contacts": sorted(contacts), "but": c.profile.pk, "decisions": stored}
+        enqueue(NEWCOMERS, payload, due_at=clock.now() + UNTIL_COMMITTED)
+
+
+@handles(NEWCOMERS)
+def close_for_newcomers(payload: dict[str, Any]) -> None:
+    """Close the purposes for who came to hold a contact in a transaction that did not see the refusal, nor was seen by it."""
+    _queue_others(holders_of(payload["contacts"], but=[payload["but"]]), payload["decisions"])
+
+
+def _queue_others(numbers: Sequence[int], decisions: list[dict[str, Any]]) -> None:
+    for start in range(0, len(numbers), PORTION):
+        portion = list(numbers[start : start + PORTION])
+        enqueue("consent.close_for_others", {"profiles": portion, "decisions": decisions})
 
 
 @handles("consent.close_for_others")
@@ -188,7 +204,8 @@ def _stored(decision: Decision) -> dict[str, Any]:
 def _from_job(stored: dict[str, Any]) -> Decision:
     kept = stored["notice"]
     notice = kept and ShownNotice(**{**kept, **{name: tuple(kept[name]) for name in ("recipients", "pieces")}})
-    return Decision(**{**stored, "at": dt.datetime.fromisoformat(stored["at"]), "notice": notice})
+    at, pieces = dt.datetime.fromisoformat(stored["at"]), tuple(stored["pieces"])
+    return Decision(**{**stored, "at": at, "notice": notice, "pieces": pieces})
 
 
 def _of_the_same_person(decision: Decision) -> Decision:

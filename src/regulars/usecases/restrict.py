@@ -78,10 +78,7 @@ def mark_informed(restriction: Restriction) -> None:
 def lift(profile: Profile, actor: str = CUSTOMER) -> None:
     """Lift a restriction at once: for customers themselves. Raises `NotFound("not_restricted")`."""
     with changes(profile, "restriction_lifted") as c:
-        found = _restriction_of(c.profile)
-        found.lifted_at, found.lift_actor = clock.now(), actor[:64]
-        found.save()
-        _mark(c, None)
+        _lift(c, _restriction_of(c.profile), actor)
 
 
 def lift_due() -> int:
@@ -89,7 +86,11 @@ def lift_due() -> int:
     due = Restriction.objects.filter(lifted_at=None, lifts_at__lte=clock.now(), profile__merged_into=None)
     portion = list(due.select_related("profile").order_by("pk")[:PORTION])
     for restriction in portion:
-        lift(restriction.profile, restriction.lift_actor)
+        with changes(restriction.profile, "restriction_lifted") as c:
+            found = open_restriction(c.profile)
+            # Not if it was lifted, or its lifting called off, in the meantime.
+            if found is not None and found.lifts_at and found.lifts_at <= clock.now():
+                _lift(c, found, found.lift_actor)
     return len(portion)
 
 
@@ -113,6 +114,12 @@ def _restriction_of(profile: Profile) -> Restriction:
     if found is None:
         raise NotFound("not_restricted", gettext_noop("This customer is not restricted."))
     return found
+
+
+def _lift(c: Changes, found: Restriction, actor: str) -> None:
+    found.lifted_at, found.lift_actor = clock.now(), actor[:64]
+    found.save()
+    _mark(c, None)
 
 
 def _mark(c: Changes, since: dt.datetime | None) -> None:

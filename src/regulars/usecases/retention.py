@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from django.apps import apps
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from regulars.base import clock
+from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.models import Job
 from regulars.consent.fold import NO
@@ -24,7 +26,7 @@ from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
-from .erase import ERASED_IDS, LEDGER, RETENTION, erase_all
+from .erase import ERASED_IDS, LEDGER, RETENTION, erase_customer
 from .lake import queue_lake_expiry
 
 PORTION = 1000
@@ -88,7 +90,17 @@ def _customers(before: dt.datetime) -> QuerySet[Profile]:
 
 
 def _erase_profiles(rows: QuerySet[Model], before: dt.datetime) -> int:
-    return erase_all([each for each in rows if isinstance(each, Profile)], RETENTION)
+    """Erase one after the other, but for those who came back, or were restricted, while others were erased."""
+    return sum(_erase_inactive(rows, number) for number in list(rows.values_list("pk", flat=True)))
+
+
+@repeat_after_deadlock
+@transaction.atomic
+def _erase_inactive(rows: QuerySet[Model], number: int) -> bool:
+    profile = rows.select_for_update().filter(pk=number).first()
+    if isinstance(profile, Profile):
+        erase_customer(profile, RETENTION)
+    return profile is not None
 
 
 def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
@@ -251,8 +263,8 @@ def apply_retention() -> dict[str, int]:
         kind, before = KINDS[key], clock.now() - dt.timedelta(days=days)
         deleted[key] = 0
         # A portion at a time, each in its own transaction, so that other writers do not wait for the whole.
-        while ids := list(kind.rows(before).order_by("pk").values_list("pk", flat=True)[:PORTION]):
-            rows = kind.rows(before).model._default_manager.filter(pk__in=ids)
+        while ids := list((found := kind.rows(before)).order_by("pk").values_list("pk", flat=True)[:PORTION]):
+            rows = found.filter(pk__in=ids)
             if not (kind.ends(rows, before) if kind.ends else rows.delete()[0]):
                 break
             deleted[key] += len(ids)
