@@ -28,6 +28,12 @@ def send_page(browser: Any, address: str, form: dict[str, Any]) -> Any:
     return browser.post(address, {**hidden_fields(browser.get(address).content.decode()), **form})
 
 
+def send_device_code(browser: Any, user_code: str, do: str = "allow") -> Any:
+    """Type the code of a device at /activate and press a button of the page that follows."""
+    page = browser.post("/activate", {"user_code": user_code}).content.decode()
+    return browser.post("/activate", {"user_code": user_code, **hidden_fields(page), "do": do})
+
+
 def carried(impression: Impression) -> dict[str, str]:
     """Return what the page of a question carries now."""
     shown = show_question(Impression.objects.select_related("question__purpose").get(pk=impression.pk))

@@ -16,6 +16,7 @@ from regulars.questions.models import Impression
 from regulars.questions.save import save_question
 from regulars.rules.save import save_rule
 from regulars.usecases import authorize as use_case
+from tests.notices import send_device_code
 from tests.oidc.app import App, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 
@@ -54,7 +55,7 @@ def poll(tv, codes, patient=True, **more):
 
 
 def answer(phone, codes, do="allow"):
-    return phone.post("/activate", {"user_code": codes["user_code"], "do": do})
+    return send_device_code(phone, codes["user_code"], do)
 
 
 def error(response):

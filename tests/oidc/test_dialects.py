@@ -12,6 +12,7 @@ from regulars.clients.models import Client
 from regulars.oauth.models import AuthorizationCode, RefreshFamily
 from regulars.profiles.models import Profile
 from regulars.rules.save import save_rule
+from tests.notices import send_device_code
 from tests.oidc.app import SECRET, App, fragment_of, id_claims, make_client, sign_in
 
 OFFLINE = "openid profile offline_access"
@@ -162,7 +163,7 @@ def test_a_device_is_answered_as_its_request_or_its_poll(client, customer, heade
     before = post(tv, "/oauth/token", grant_type=DEVICE_CODE, device_code=codes["device_code"])
     too_soon = post(tv, "/oauth/token", grant_type=DEVICE_CODE, device_code=codes["device_code"])
     sign_in(client, customer)
-    client.post("/activate", {"user_code": codes["user_code"], "do": "allow"})
+    send_device_code(client, codes["user_code"])
     tokens = post(tv, "/oauth/token", grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
 
     assert (before.status_code, before.json()["error"]) == (403 if header else 400, "authorization_pending")

@@ -15,6 +15,7 @@ from regulars.profiles.models import Profile
 from regulars.rules.save import save_rule
 from regulars.usecases.users import link
 from tests.login.device import Phone
+from tests.notices import send_device_code
 from tests.oidc.app import App, id_claims, make_client, sign_in
 from tests.openid import openid_provider
 
@@ -102,7 +103,7 @@ def test_device_gets_the_connection_of_the_session_that_allowed_it(two, client):
     tv = App(Browser(), "tv", secret="")
     two[1].sign_in(client, "club", next="/x")
     codes = tv.browser.post("/oauth/device/code", {"client_id": "tv", "scope": "openid offline_access"}).json()
-    client.post("/activate", {"user_code": codes["user_code"], "do": "allow"})
+    send_device_code(client, codes["user_code"])
     DeviceRequest.objects.update(asked_at=None)
     tokens = tv.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
 

@@ -19,6 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.live import ANSWER_TIME, ROOT, Live, ask, own_database, regulars
+from tests.notices import hidden_fields
 
 pytestmark = pytest.mark.server
 
@@ -38,6 +39,7 @@ if made:
     profile.save()
 from django.conf import settings
 from regulars.clients.register import ClientSpec, register
+from tests.notices import hidden_fields
 from tests.sessions import open_session
 shop, secret = register(ClientSpec("Shop", redirect_uris=["https://shop.example/callback"]))
 tv, _ = register(ClientSpec("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
@@ -122,8 +124,9 @@ def allow(browser: httpx2.Client, codes: dict[str, str]) -> httpx2.Response:
     page = browser.get("/activate", params={"user_code": codes["user_code"]}).text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert token, page
-    form = {"csrfmiddlewaretoken": token[1], "user_code": codes["user_code"], "do": "allow"}
-    return browser.post("/activate", data=form)
+    form = {"csrfmiddlewaretoken": token[1], "user_code": codes["user_code"]}
+    shown = hidden_fields(browser.post("/activate", data=form).text)
+    return browser.post("/activate", data={**form, **shown, "do": "allow"})
 
 
 def push(live: Live) -> str:

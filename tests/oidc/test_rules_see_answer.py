@@ -14,7 +14,7 @@ from regulars.rules import run as rules_run
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.usecases import login
-from tests.notices import send_page
+from tests.notices import send_device_code, send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 
@@ -190,7 +190,7 @@ def test_device_gets_the_answer_too(client, customer):
     tv = App(Browser(), "tv", secret="")
     sign_in(client, customer)
     codes = tv.browser.post("/oauth/device/code", {"client_id": "tv", "scope": "openid profile"}).json()
-    away = client.post("/activate", {"user_code": codes["user_code"], "do": "allow"})
+    away = send_device_code(client, codes["user_code"])
     back = send_page(client, away["Location"], {"answer": "shoes"})
     client.get(back["Location"])
     tokens = tv.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()

@@ -17,7 +17,7 @@ from regulars.questions.save import save_question
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.save import save_rule
 from tests.login.device import code_of
-from tests.notices import send_page
+from tests.notices import send_device_code, send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 from tests.oidc.test_otp import redeem, start
@@ -180,11 +180,10 @@ def test_device_gets_tokens_after_two_factors_only(client, customer, standard_se
     sign_in(client, customer)
     save_rule("two factors", script=rule())
     codes = client.post("/oauth/device/code", {"client_id": "shop", "client_secret": app.secret}).json()
-    form = {"user_code": codes["user_code"], "do": "allow"}
-    away = [client.post("/activate", form)["Location"] for _ in range(2)]
+    away = [send_device_code(client, codes["user_code"])["Location"] for _ in range(2)]
     early = app.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
     with_second_factor(app, customer)
-    client.post("/activate", form)
+    send_device_code(client, codes["user_code"])
     DeviceRequest.objects.update(asked_at=None)
     customer.refresh_from_db()
 

@@ -14,7 +14,7 @@ from regulars.clients.models import Client
 from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP
 from regulars.oauth.models import DeviceRequest
 from tests.login.device import code_of
-from tests.notices import send_page
+from tests.notices import send_device_code, send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
@@ -208,11 +208,10 @@ def test_a_refresh_token_of_one_factor_ends_where_two_are_required(strict, custo
 
 def test_a_device_gets_tokens_after_two_factors_only(strict, customer):
     codes = strict.browser.post("/oauth/device/code", {"client_id": "strict", "client_secret": strict.secret}).json()
-    form = {"user_code": codes["user_code"], "do": "allow"}
-    away = strict.browser.post("/activate", form)["Location"]
+    away = send_device_code(strict.browser, codes["user_code"])["Location"]
     early = strict.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
     with_second_factor(strict, customer)
-    strict.browser.post("/activate", form)
+    send_device_code(strict.browser, codes["user_code"])
     DeviceRequest.objects.update(asked_at=None)
 
     assert away.startswith("/second-factor?demanded=1&next=%2Factivate%3Fuser_code")

@@ -6,14 +6,16 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.rate_limits import TooManyAttempts, attempting
-from regulars.clients.cache import find_api
+from regulars.consent.notices import NoticeChangedError
 from regulars.interfaces.pages.attempts import attempt_of
+from regulars.interfaces.pages.language import language_shown
 from regulars.oauth.browser_session import BrowserSession
-from regulars.oauth.consents import scope_texts
-from regulars.oauth.device_codes import deny_device, find_device, was_issued
+from regulars.oauth.consents import app_notice
+from regulars.oauth.device_codes import deny_device, find_device, request_of, was_issued
 from regulars.oauth.interactions import Wait, with_query
 from regulars.oauth.models import DeviceRequest
 from regulars.usecases.authorize import AlreadyAnsweredError, authorize_device
@@ -46,7 +48,10 @@ def activate(request: HttpRequest) -> HttpResponse:
         allowed, row = request.session.pop(ALLOWED, {}), find_device(code)
         if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, session.account.pk):
             return _code_page(request, code)
-        return _allow(request, row, session, code, LoginProgress.from_json(allowed["progress"]))
+        if not _is_shown_now(row, allowed.get("notice", ""), allowed.get("locale", "en")):
+            return _question_page(request, row, code, NoticeChangedError())
+        progress = LoginProgress.from_json(allowed["progress"])
+        return _allow(request, row, session, code, progress, allowed["notice"], allowed["locale"])
     account = session.account
     try:
         with attempting(attempt_of(request, "device", f"account {account.pk}", email=account.email)) as place:
@@ -59,17 +64,30 @@ def activate(request: HttpRequest) -> HttpResponse:
         return _code_page(request, "", TOO_MANY, 429)
     match request.POST.get("do"):
         case "allow":
-            return _allow(request, row, session, code, LoginProgress())
+            notice, locale = request.POST.get("notice", ""), language_shown(request)
+            if not _is_shown_now(row, notice, locale):
+                return _question_page(request, row, code, NoticeChangedError())
+            return _allow(request, row, session, code, LoginProgress(), notice, locale)
         case "refuse":
             if not deny_device(row, session.profile):
                 return _code_page(request, "", UNKNOWN, 400)
             return _end_page(request, row, "denied")
-    lines = scope_texts(row.params["scope"].split(), find_api(row.params["audience"]))
-    return _page(request, "question", {"client": row.client, "code": code, "lines": lines})
+    return _question_page(request, row, code)
+
+
+def _is_shown_now(row: DeviceRequest, notice: str, locale: str) -> bool:
+    """Whether the page reads in this language as it did when it was given this hash."""
+    return app_notice(request_of(row), locale).hash == notice
 
 
 def _allow(
-    request: HttpRequest, row: DeviceRequest, session: BrowserSession, code: str, progress: LoginProgress
+    request: HttpRequest,
+    row: DeviceRequest,
+    session: BrowserSession,
+    code: str,
+    progress: LoginProgress,
+    notice: str,
+    locale: str,
 ) -> HttpResponse:
     """Log the customer in on the device. A question is asked on the way; a rule with a page of its own refuses the device."""
     try:
@@ -78,8 +96,13 @@ def _allow(
         return _code_page(request, "", UNKNOWN, 400)
     match stopped:
         case InteractionRequired(reason=Wait.QUESTION, url=url):
-            stored = {"device": row.pk, "account": session.account.pk, "progress": progress.to_json()}
-            request.session[ALLOWED] = stored
+            request.session[ALLOWED] = {
+                "device": row.pk,
+                "account": session.account.pk,
+                "progress": progress.to_json(),
+                "notice": notice,
+                "locale": locale,
+            }
             back = "/activate?" + urlencode({"user_code": code, BACK: Wait.QUESTION})
             return HttpResponseRedirect(with_query(url, {"next": back}))
         case Denied(description=sentence):
@@ -95,6 +118,23 @@ def _allow(
 
 def _code_page(request: HttpRequest, code: str, error: str = "", status: int = 200) -> HttpResponse:
     return _page(request, "code", {"code": code, "error": error}, status)
+
+
+def _question_page(
+    request: HttpRequest, row: DeviceRequest, code: str, changed: NoticeChangedError | None = None
+) -> HttpResponse:
+    """Show what the device asks for. `changed`: it is not any more what the customer allowed."""
+    locale = get_language() or "en"
+    notice = app_notice(request_of(row), locale)
+    context = {
+        "client": row.client,
+        "code": code,
+        "lines": notice.words.splitlines(),
+        "locale": locale,
+        "notice": notice.hash,
+        "problem": changed.message if changed else "",
+    }
+    return _page(request, "question", context, 409 if changed else 200)
 
 
 def _end_page(
