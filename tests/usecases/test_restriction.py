@@ -16,7 +16,7 @@ from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.models import PermittedView, Purpose, Restriction
 from regulars.consent.record import Decision
 from regulars.consent.status import purposes_closed_to_questions
-from regulars.consent.view import may, served_user, view
+from regulars.consent.view import may, served_user, uses_of_facts, view
 from regulars.destinations.disclosures import record_attempt
 from regulars.destinations.kind import KINDS
 from regulars.destinations.message import MessageDropped, MessageSubject, compose
@@ -209,6 +209,18 @@ def test_facts_of_a_restricted_customer_are_still_stored(profile):
     process_inbox()
     assert Fact.objects.filter(profile=profile, attribute="city", retracted_at=None).exists()
     assert "city" not in served_user(profile, Place.TOKEN)
+
+
+def test_staff_and_api_read_that_only_the_login_uses_a_restricted_customer(profile):
+    with changes(profile, "test") as c:
+        c.learn([NewFact("email", "dina@example.com", "verified", "test")])
+    restrict(profile, "profile")
+
+    uses = uses_of_facts(profile)
+    found = {fact.attribute: uses[fact.pk] for fact in Fact.objects.filter(profile=profile)}
+
+    assert (found["email"].purposes, found["email"].why_not) == (("serve",), "")
+    assert (found["name"].purposes, found["name"].why_not) == ((), "restricted")
 
 
 def test_page_of_a_restricted_customer_says_that_nothing_is_used(signed_in, profile):

@@ -48,6 +48,7 @@ WHY_UNUSED = {
     "expired": "expired",
     "consent_over": "the consent it was given under is over",
     "premise_over": "what it follows from no longer counts",
+    "restricted": "processing is restricted: stored only",
     "purpose_closed": "the customer allows none of its purposes",
     "needs_explicit_yes": "special category without explicit consent",
     "for_no_purpose": "meant for no purpose",
@@ -119,6 +120,9 @@ def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
         attribute = attributes.get(fact.attribute)
         listed = [purpose for purpose in purposes if _lists_purpose(attribute, purpose, status)]
         allowed = tuple(p.key for p in listed if status.allows(p) and status.covers(p, fact))
+        if status.is_restricted:
+            is_needed = fact.attribute in LOGIN_NEEDS
+            allowed = tuple(p.key for p in listed if is_needed and p.key == "serve" and status.covers(p, fact))
         why = (
             "retracted"
             if fact.retracted_at
@@ -132,7 +136,15 @@ def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
         )
         if not why and not allowed:
             is_special = attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL
-            why = "purpose_closed" if listed else "needs_explicit_yes" if is_special else "for_no_purpose"
+            why = (
+                "restricted"
+                if status.is_restricted
+                else "purpose_closed"
+                if listed
+                else "needs_explicit_yes"
+                if is_special
+                else "for_no_purpose"
+            )
         found[fact.pk] = FactUse(() if why else allowed, why)
     return found
 

@@ -40,7 +40,7 @@ class ProfileFact(Schema):
     """One value of an attribute, as one source gave it. A retracted fact says why.
 
     `usable_for`: the purposes that it may be used for now. If there is none, `why_not_usable` says why: retracted, expired,
-    consent_over, premise_over, purpose_closed, needs_explicit_yes or for_no_purpose; else it is empty.
+    consent_over, premise_over, restricted, purpose_closed, needs_explicit_yes or for_no_purpose; else it is empty.
 
     `collected_at` is when the source gave it first, `last_confirmed_at` when it last repeated it.
     `source_kind`: verified, corrected, declared, social, observed, imported, enriched or inferred. `basis` is the legal basis.
