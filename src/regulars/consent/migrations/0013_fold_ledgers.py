@@ -8,7 +8,7 @@ import datetime as dt
 from itertools import islice
 
 from django.db import migrations
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from regulars.consent.fold import YES, Joined, about_what, fold, step
@@ -21,9 +21,9 @@ def set_expiries(apps, schema_editor):
     events = apps.get_model("consent", "ConsentEvent").objects.filter(action__in=YES)
     for purpose in apps.get_model("consent", "Purpose").objects.exclude(expires_days=None):
         events.filter(purpose=purpose).update(expires_at=F("at") + dt.timedelta(days=purpose.expires_days))
-    states = apps.get_model("consent", "ConsentState").objects.filter(status__in=YES).order_by("pk")
-    for state in states.values("event", "expires_at").iterator(chunk_size=PORTION):
-        events.filter(pk=state["event"]).exclude(expires_at=state["expires_at"]).update(expires_at=state["expires_at"])
+    states = apps.get_model("consent", "ConsentState").objects.filter(status__in=YES)
+    end = Subquery(states.filter(event=OuterRef("pk")).order_by("-pk").values("expires_at")[:1])
+    events.filter(pk__in=states.values("event")).update(expires_at=end)
 
 
 def fold_ledgers(apps, schema_editor):
