@@ -21,6 +21,7 @@ from .fold import PIECES, YES, Folded, about_what, follows, step
 from .ledger import fold_ledgers, save_states
 from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .notices import ShownNotice, store_notice
+from .status import ADVERTISING
 from .suppressions import suppressed
 
 Action = ConsentEvent.Action
@@ -74,13 +75,18 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> R
     decisions = [(profile.pk, each) for profile, listed in decisions_of_many for each in listed]
     texts = _Texts([each for _, each in decisions])
     unwanted = suppressed([profiles[pk] for pk, each in decisions if each.action == Action.IMPORTED])
+    # Of those who objected to any advertising, also to a purpose that came later, and without a contact to suppress.
+    objections = ConsentState.objects.filter(profile__in=profiles, event__evidence__has_key=ADVERTISING)
+    is_import = any(each.action == Action.IMPORTED for _, each in decisions)
+    objected = set(objections.values_list("profile", flat=True)) if is_import else set()
     states = _states({(pk, each.purpose) for pk, each in decisions})
     latest = {key: state.as_of for key, state in states.items()}
     events = []
     for pk, decision in decisions:
         purpose, notice = texts.of(decision)
         evidence = {**decision.evidence, **({PIECES: notice.pieces} if notice.pieces else {})}
-        if decision.action == Action.IMPORTED and decision.purpose in unwanted.get(pk, {}):
+        is_unwanted = decision.purpose in unwanted.get(pk, {}) or (purpose.is_direct_marketing and pk in objected)
+        if decision.action == Action.IMPORTED and is_unwanted:
             evidence["suppressed"] = True
         # A clock that was set back does not put a decision before those that were made before it.
         at = decision.at or max(clock.now(), latest.get((pk, decision.purpose), clock.now()))

@@ -47,15 +47,17 @@ def contacts_of(profile: Profile) -> set[str]:
     return {each for each in named if each}
 
 
-def holders_of(contacts: Collection[str], but: Iterable[int] = ()) -> list[int]:
+def holders_of(contacts: Collection[str], but: Iterable[int] = (), *, believed: bool = False) -> list[int]:
     """Return the ids of the profiles that hold one of these contacts now, in ascending order.
 
     The word of a public key counts only of a profile without an account, which is known by such words alone: any visitor
-    could send it of a customer.
+    could send it of a customer. `believed`: it counts of none, where the answer opens something or names one customer.
     """
     if not contacts:
         return []
-    weak = Q(asserter=Asserter.PUBLIC_KEY, profile__account__isnull=False)
+    weak = Q(asserter=Asserter.PUBLIC_KEY)
+    if not believed:
+        weak &= Q(profile__account__isnull=False)
     facts = Fact.objects.filter(contact__in=list(contacts), retracted_at=None).exclude(weak)
     numbers = facts.annotate(whose=Coalesce(F("profile__merged_into_id"), F("profile_id"))).values_list(
         "whose", flat=True

@@ -33,7 +33,13 @@ EXITS = (
     Exit("User in rules and their trials", "serve", ONE, CACHED, ("usecases/login.py", "rules/trial_report.py")),
     Exit("Management API: read", "the grant's", ONE, LIVE, ("interfaces/management_api/users.py",)),
     Exit("Management API: search and sort", "the grant's", ONE, CACHED, ("usecases/find_customers.py",)),
-    Exit("API of facts", "each", ONE, LIVE + "; closed facts say why", ("interfaces/api/profiles.py",)),
+    Exit(
+        "API of facts",
+        "the grant's",
+        ONE,
+        LIVE + "; closed facts say why, without a value",
+        ("interfaces/api/profiles.py",),
+    ),
     Exit(
         "Segment members", "the segment's", ONE, "evaluated in the transaction of the change", ("segments/evaluate.py",)
     ),

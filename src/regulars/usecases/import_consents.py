@@ -168,7 +168,7 @@ def _customer(row: Mapping[str, str], people: Mapping[str, int]) -> int:
             raise Invalid("unknown_customer", f"No customer has the user id {user_id!r}.", "user_id")
         return people[user_id]
     contact = contact_of(EMAIL, row.get("email", ""))
-    found = holders_of([contact]) if contact else []
+    found = holders_of([contact], believed=True) if contact else []
     if not found:
         raise Invalid("unknown_customer", "No customer has this user id or e-mail address.", "email")
     if len(found) > 1:

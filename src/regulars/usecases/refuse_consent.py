@@ -174,7 +174,7 @@ def _decisions(refusal: Refusal) -> list[Decision]:
                 refusal.method,
                 evidence=evidence,
                 actor=refusal.actor[:64],
-                at=refusal.at or clock.now(),
+                at=refusal.at,  # none: now, and after every earlier decision, whatever the clock says
                 notice=purpose_notice(purpose, refusal.locale),
             )
         )
@@ -184,7 +184,17 @@ def _decisions(refusal: Refusal) -> list[Decision]:
 def _not_yet(profile: Profile, decisions: Iterable[Decision]) -> list[Decision]:
     """Return the decisions that would still change something: a link may be pressed again, and a list imported twice."""
     states = {each.purpose_id: each for each in ConsentState.objects.filter(profile=profile).select_related("event")}
-    return [each for each in decisions if not _is_said(states.get(each.purpose), each)]
+    return [each for each in decisions if not (_is_said(states.get(each.purpose), each) or _is_recorded(profile, each))]
+
+
+def _is_recorded(profile: Profile, decision: Decision) -> bool:
+    """Return whether an earlier import recorded it. Where the customer decided again since, it is not the effective one."""
+    if decision.at is None:
+        return False
+    same = ConsentEvent.objects.filter(
+        profile=profile, purpose=decision.purpose, action=decision.action, at=decision.at
+    )
+    return same.exists()
 
 
 def _is_said(state: ConsentState | None, decision: Decision) -> bool:
@@ -210,4 +220,4 @@ def _from_job(stored: dict[str, Any]) -> Decision:
 
 def _of_the_same_person(decision: Decision) -> Decision:
     kept = {name: value for name, value in decision.evidence.items() if name == ADVERTISING}
-    return replace(decision, evidence={**kept, SAME_PERSON: True}, at=decision.at or clock.now())
+    return replace(decision, evidence={**kept, SAME_PERSON: True})

@@ -55,8 +55,11 @@ def fresh_token(identity: Identity) -> str:
 def show_tokens(user: Auth0User, profile: Profile, *, renew: bool = False) -> list[str]:
     """Put each identity's token where Auth0 has it: `user["identities"][…]["access_token"]`. Returns those put.
 
-    `renew` may take seconds; without it an expired token is left out and renewed by the worker.
+    `renew` may take seconds; without it an expired token is left out and renewed by the worker. While processing is
+    restricted there is none: with a token an application reads more of the customer from the provider.
     """
+    if profile.restricted_at is not None:
+        return []
     tokens: dict[tuple[str, str], str] = {}
     for identity in profile.identities.filter(token__isnull=False).select_related("token"):
         usable = fresh_token(identity) if renew else identity.token.access_token

@@ -19,6 +19,7 @@ from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 from regulars.usecases.account_mails import lifting_address
+from regulars.usecases.grant_purposes import purpose_of
 from regulars.usecases.import_consents import import_consents
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, restrict
@@ -39,6 +40,7 @@ class FactConsent(Schema):
 class ProfileFact(Schema):
     """One value of an attribute, as one source gave it. A retracted fact says why.
 
+    `value` is null where it may not be used for the purpose of the application's grant (without one, to run the account).
     `usable_for`: the purposes that it may be used for now. If there is none, `why_not_usable` says why: retracted, expired,
     consent_over, premise_over, restricted, purpose_closed, needs_explicit_yes or for_no_purpose; else it is empty.
 
@@ -137,14 +139,14 @@ class TimelinePage(Schema):
     summary="List facts with their sources",
 )
 def list_facts(request: HttpRequest, user_id: str) -> Any:
-    profile = find_user(user_id)
+    profile, purpose = find_user(user_id), purpose_of(caller_of(request).client_id)
     facts, uses = list(profile.facts.order_by("attribute", "-collected_at", "-id")), uses_of_facts(profile)
     consents = ConsentEvent.objects.in_bulk({number for fact in facts for number in fact.consents})
     return {
         "facts": [
             {
                 "attribute": fact.attribute,
-                "value": fact.value,
+                "value": fact.value if purpose in uses[fact.pk].purposes else None,
                 "source": fact.source,
                 "source_kind": fact.source_kind,
                 "collected_at": iso(fact.collected_at),
