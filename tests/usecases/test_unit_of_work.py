@@ -12,7 +12,7 @@ from regulars.base.jobs.models import Job
 from regulars.clients.models import Client
 from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import PermittedView
-from regulars.consent.record import Decision
+from regulars.consent.record import Decision, record
 from regulars.events.models import Event, InboxItem, Source
 from regulars.oauth.grant import TokenDecision
 from regulars.profiles.find import get_or_create_by_identity
@@ -29,7 +29,7 @@ from regulars.usecases.merge import merge
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.unit_of_work import changes
 
-FRENCH = NewFact("country", "FR", "declared", "app:shop")
+FRENCH = NewFact("country", "FR", "declared", "app:shop", basis="legitimate_interest", purpose="measure")
 
 
 @pytest.fixture
@@ -60,6 +60,10 @@ def social_login(number="1003", **more):
     claims = [ProviderClaim("country", "FR", "social")]
     raw = {"sub": number}
     return ProviderLogin("google-oauth2", number, "google-oauth2", raw, ["openid"], ["openid"], claims, **more)
+
+
+def is_evaluated(profile):
+    return Membership.objects.filter(profile=profile).exists()
 
 
 def is_in(profile):
@@ -191,7 +195,7 @@ def test_first_social_login_evaluates_once(french, evaluations):
     account = complete_social_login(social_login())
 
     assert evaluations == [[account.profile.pk]]
-    assert is_in(account.profile)
+    assert is_evaluated(account.profile)
 
 
 def test_sign_up_evaluates_once(french, evaluations):
@@ -206,7 +210,7 @@ def test_linking_by_a_second_social_login_evaluates_once(chika, french, evaluati
     link_social_login(chika, social_login())
 
     assert evaluations == [[chika.pk]]
-    assert is_in(chika)
+    assert is_evaluated(chika)
 
 
 def test_event_of_a_visitor_who_is_known_now_evaluates_once(chika, standard_setup, evaluations):
@@ -233,8 +237,9 @@ class TestRulesThatWrite:
     @pytest.fixture
     def login(self, chika):
         save_rule("vip", script=self.SCRIPT)
-        Attribute.objects.create(key="vip", label="VIP", purposes=["measure"], metadata_path="user_metadata.vip")
-        save_segment("VIP", "vip:true", "measure")
+        Attribute.objects.create(key="vip", label="VIP", purposes=["personalise"], metadata_path="user_metadata.vip")
+        record(chika, Decision("personalise", "given", "profile"))
+        save_segment("VIP", "vip:true", "personalise")
         save_segment("Seen", 'did("Signed In"):>=1', "measure")
         shop = Client.objects.create(client_id="shop", name="Shop")
         context = LoginContext("oidc-basic-profile", ip="127.0.0.1", connection="google-oauth2")
