@@ -10,6 +10,7 @@ from tests.receivers import receiving
 
 from regulars.base import clock
 from regulars.consent.record import Decision, record
+from regulars.consent.refresh import refresh_views
 from regulars.destinations.deliver import deliver
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.queue import MembershipChange, queue_changes
@@ -27,6 +28,7 @@ FACTS = {"given_name": "Chika", "city": "Porto", "email": "chika@example.com", "
 def known(chika):
     learn(chika, [NewFact(key, value, "declared", "test") for key, value in FACTS.items()])
     record(chika, Decision("message", "given", "test"))
+    refresh_views(chika)
     return chika
 
 

@@ -162,7 +162,7 @@ def test_band_and_segments_change_on_the_birthday_without_a_visit(make_customer,
     grown = save_segment("Grown", "age_band:25-34", "measure")
     chika = make_customer()
     with changes(chika, "test") as c:
-        c.learn([NewFact("birthdate", "2009-01-31", *source)])
+        c.learn([NewFact("birthdate", "2009-01-31", *source, basis="legitimate_interest", purpose="measure")])
     assert band(chika) is None
 
     at(2027, 1, 30, 23, 59, 59)
@@ -190,7 +190,19 @@ def test_expired_answer_leaves_view_and_segment_within_a_minute(make_customer, a
     chika = make_customer()
     with changes(chika, "test") as c:
         until = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
-        c.learn([NewFact("city", "Porto", "declared", "app:shop", expires_at=until)])
+        c.learn(
+            [
+                NewFact(
+                    "city",
+                    "Porto",
+                    "declared",
+                    "app:shop",
+                    basis="legitimate_interest",
+                    purpose="measure",
+                    expires_at=until,
+                )
+            ]
+        )
     assert Membership.objects.get().state == "in"
 
     at(2026, 12, 1)

@@ -22,6 +22,7 @@ from regulars.clients.models import Client
 from regulars.usecases import account_mails
 from regulars.usecases.account_mails import NOTICES
 from regulars.usecases.complete_social_login import sign_up
+from regulars.usecases.restrict import LIFTING
 
 CHIKA = "chika@mail.example"
 ACCOUNT_MAILS = ("finish", "known", "reset", "code", "code_and_link", "link")
@@ -93,7 +94,7 @@ def colour(html: str, selector: str, name: str, *, dark: bool = False) -> str:
 def test_the_list_of_mails_is_complete():
     kinds = {kind for kind in HANDLERS if "mail" in kind}
 
-    assert kinds == {account_mails.SIGNUP, account_mails.RESET, account_mails.NOTICE, account_mails.CODE}
+    assert kinds == {account_mails.SIGNUP, account_mails.RESET, account_mails.NOTICE, account_mails.CODE, LIFTING}
 
 
 @pytest.mark.parametrize("name", MAILS)

@@ -46,8 +46,8 @@ CASES = [
 
 @pytest.mark.parametrize(("value", "text", "truth"), CASES)
 def test_search_real_time_sql_and_lake_have_the_same_answer(make_customer, lake, client, value, text, truth):
-    Attribute.objects.create(key="x", label="X", purposes=["serve", "measure"], metadata_path="app_metadata.x")
-    segment, chika = save_segment("X", text, "measure"), make_customer()
+    Attribute.objects.create(key="x", label="X", purposes=["serve", "personalise"], metadata_path="app_metadata.x")
+    segment, chika = save_segment("X", text, "personalise"), make_customer()
     with changes(chika, "test"):
         pass
     body = {"app_metadata": {"x": value}}
@@ -63,7 +63,7 @@ def test_search_real_time_sql_and_lake_have_the_same_answer(make_customer, lake,
     evaluate_segment(segment)
     assert dict(Membership.objects.values_list("profile_id", "state")).get(chika.pk, "out") == expected
     fill_lake({})
-    counted = count(text, "measure")
+    counted = count(text, "personalise")
     assert (counted.inside, counted.unknown) == (int(truth is True), int(truth is None))
 
 
