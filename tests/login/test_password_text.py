@@ -154,8 +154,8 @@ def test_two_forms_cost_an_unknown_address_what_they_cost_a_known_one(eva, monke
 
 
 def test_a_password_of_a_million_accents_takes_no_time(eva):
-    started = time.thread_time()
+    started = time.monotonic()
     answer = sign_in("\N{COMBINING ACUTE ACCENT}\N{COMBINING CEDILLA}" * 500_000)
 
     assert answer == 401
-    assert time.thread_time() - started < 3
+    assert time.monotonic() - started < 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from regulars.rules.decide import Denied, MetadataUpdate
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.python import Api, Unauthorized, python_rules
 from regulars.rules.run import RulesOutcome, run, try_rule
-from regulars.rules.save import save_rule, set_setting
+from regulars.rules.save import MAX_TIMEOUT, save_rule, set_setting
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
 NAMESPACE = "https://shop.example/"
@@ -24,7 +25,7 @@ def _database(db: None) -> None:
 
 def login(*scripts: str, context: dict[str, Any] | None = None, profile_id: int | None = None) -> RulesOutcome:
     for number, script in enumerate(scripts):
-        save_rule(f"rule {number}", script=script, timeout=15)  # so that a busy machine stops none
+        save_rule(f"rule {number}", script=script, timeout=MAX_TIMEOUT)  # so that a busy machine stops none
     return run("login", CHIKA, context or {}, profile_id=profile_id)
 
 
@@ -200,6 +201,7 @@ ATTACKS = {
     "catastrophic pattern": ("/(a+)+$/.test('a'.repeat(40) + 'b')", "too_much_cpu"),
     "promises without end": ("(async () => { while (true) await 0; })()", "too_much_cpu"),
     "timers without end": ("(function again() { setTimeout(again); })()", "too_much_cpu"),
+    "native loop that never asks": ("const a = []; a[2 ** 32 - 2] = 1; a.indexOf(5)", "too_much_time"),
     "memory bomb": ("const a = []; while (true) a.push(new Array(10000).fill(1))", "too_much_memory"),
     "buffer bomb": ("const a = []; while (true) a.push(new ArrayBuffer(1e6))", "too_much_memory"),
     "deep recursion": ("(function f() { f(); })()", "too_deep"),
@@ -217,14 +219,13 @@ ATTACKS = {
 }  # fmt: skip
 
 
-@pytest.mark.rule_wall_time
-def test_a_native_loop_that_never_asks_is_stopped() -> None:
-    login("function () { const a = []; a[2 ** 32 - 2] = 1; a.indexOf(5); }")
-
-    assert RuleRun.objects.get().steps[0]["fault"] == "too_much_time"
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=list(ATTACKS))
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(name, id=name, marks=[pytest.mark.rule_wall_time] if fault == "too_much_time" else [])
+        for name, (_, fault) in ATTACKS.items()
+    ],
+)
 def test_a_rule_at_fault_is_named_and_the_next_rule_runs(attack: str) -> None:
     body, fault = ATTACKS[attack]
 
@@ -241,9 +242,11 @@ def test_a_rule_at_fault_is_named_and_the_next_rule_runs(attack: str) -> None:
 
 @pytest.mark.rule_wall_time
 def test_a_rule_is_stopped_soon() -> None:
+    began = time.thread_time()
     login("function (u, c, cb) { while (true); }")
 
-    assert RuleRun.objects.get().milliseconds < 10_000  # 2,500 where nothing else runs
+    assert time.thread_time() - began < 2.8  # seconds of the processor: other programs may take the machine meanwhile
+    assert RuleRun.objects.get().milliseconds < 10_000
 
 
 def test_a_rule_that_fails_changes_nothing() -> None:

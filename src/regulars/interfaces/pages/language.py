@@ -124,15 +124,11 @@ def _links(request: HttpRequest) -> list[LanguageLink]:
     path, _, query = str(getattr(request, "languages_at", request.get_full_path())).partition("?")
     path = "/" + path.lstrip("/")  # `//shop.example` is a page that was not found here, and another host in a link
     current = _first([translation.get_language() or ""])
-    kept = [part for part in query.split("&") if not _is_choice(part)]
+    kept = [part for part in query.split("&") if part.partition("=")[0] != CHOICE]
     return [
         LanguageLink(code, name, "?".join((path, "&".join([*filter(None, kept), f"{CHOICE}={code}"]))), code == current)
         for code, name in settings.LANGUAGES
     ]
-
-
-def _is_choice(part: str) -> bool:
-    return part.partition("=")[0] == CHOICE
 
 
 def _names_languages(request: HttpRequest) -> bool:
