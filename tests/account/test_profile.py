@@ -295,7 +295,7 @@ def test_export_matches_its_schema_and_has_inferred_and_superseded_facts(signed_
     decide(profile, Decision("personalise", "given", "login"))
     learn(profile, [NewFact("city", "Lisboa", "declared", "app:shop")])
 
-    data = json.loads(signed_in.get("/me/data.json").content)
+    data = json.loads(signed_in.get("/me/data.json").getvalue())
 
     schema = json.loads(Path(export_module.__file__).with_name("export.schema.json").read_text())
     Draft202012Validator(schema).validate(data)
@@ -314,7 +314,7 @@ def test_data_page_shows_the_content_of_the_export(signed_in):
 
 
 def test_portable_export_has_no_inferred_or_enriched_facts(signed_in):
-    rows = list(csv.DictReader(io.StringIO(signed_in.get("/me/portable.csv").content.decode())))
+    rows = list(csv.DictReader(io.StringIO(signed_in.get("/me/portable.csv").getvalue().decode())))
 
     names = {row["name"] for row in rows}
     assert {"gender", "email", "Signed Up"} <= names

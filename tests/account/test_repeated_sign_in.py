@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from django.utils.html import strip_tags
@@ -25,5 +26,5 @@ def test_facts_of_three_sign_ins_stand_once_on_the_page_and_name_no_other_source
     assert "last confirmed on" in page
     assert facts.count() == facts.values("attribute").distinct().count()
     assert ConsentEvent.objects.filter(action="given").count() == 6  # every decision is in the ledger
-    exported = client.get("/me/data.json").json()["facts"]
+    exported = json.loads(client.get("/me/data.json").getvalue())["facts"]
     assert all(each["confirmed_at"] >= each["since"] for each in exported)

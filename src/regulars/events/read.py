@@ -17,9 +17,10 @@ def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None
     return list(events.select_related("source").order_by("-at", "-id")[:limit])
 
 
-def happened(profile_id: int) -> list[tuple[str, dt.datetime]]:
-    """Return (name, instant) of every event of a profile, oldest first."""
-    return list(Event.objects.filter(profile_id=profile_id).order_by("at", "id").values_list("name", "at"))
+def happened(profile_id: int, most: int) -> list[tuple[str, dt.datetime]]:
+    """Return (name, instant) of the newest events of a profile, oldest first."""
+    newest = Event.objects.filter(profile_id=profile_id).order_by("-at", "-id").values_list("name", "at")[:most]
+    return list(newest)[::-1]
 
 
 def source_of(event: Event) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from django.db.models import QuerySet
+from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
@@ -19,6 +20,8 @@ from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
 
 from .customer_data import CustomerFact, decisions_of, facts_of, purposes_of, segments_of
+from .export_tables import CHUNK, LEFT_OUT, messages, tables
+from .recipients import recipients_by_purpose
 from .record_disclosures import all_disclosures_of
 from .retention import days_of
 
@@ -48,14 +51,34 @@ RIGHTS = gettext_noop(
 
 def access(profile: Profile) -> dict[str, Any]:
     """Return all data as JSON: see `export.schema.json`. No passwords, no tokens, nothing of other people."""
+    whole: dict[str, Any] = json.loads("".join(access_file(profile)))
+    return whole
+
+
+def access_file(profile: Profile) -> Iterator[str]:
+    """Yield the text of `access` in pieces: the rows of long tables are read a portion at a time."""
+    return json_pieces(_access(profile))
+
+
+def _access(profile: Profile) -> dict[str, Any]:
+    """Return the sections. Long ones are iterators, which are read when they are written."""
+    people = [profile, *profile.merged.all()]
+    own_purposes = purposes_of(profile)
+    recipients = recipients_by_purpose()
     return {
         "format": VERSION,
         "made_at": iso(clock.now()),
+        "controller": {"name": settings.CONTROLLER, "url": settings.PUBLIC_URL},
         "profile": user(profile),
-        "identities": list(_identities(profile)),
+        "identities": _identities(profile),
         "facts": [_fact(each) for each in facts_of(profile, everything=True)],
-        "purposes": [_times(asdict(each)) for each in purposes_of(profile)],
-        "decisions": [_decision(each) for each in decisions_of(profile)],
+        "purposes": [_times(asdict(each)) for each in own_purposes],
+        "recipients": [
+            {"purpose": key, "kind": each.kind.value, "name": each.name, "place": each.place}
+            for key, found in sorted(recipients.items())
+            for each in found
+        ],
+        "decisions": list(map(_decision, _decisions(profile))),
         "questions": [
             {
                 "question": row.question.text,
@@ -75,18 +98,49 @@ def access(profile: Profile) -> dict[str, Any]:
             for row in segments_of(profile)
         ],
         "lookups": [
-            {"source": row.source_key, "answer": row.answer, "asked_at": iso(row.asked_at)}
-            for row in Lookup.objects.filter(profile=profile).order_by("asked_at")
+            {
+                "source": row.source_key,
+                "answer": row.answer,
+                "error": row.error,
+                "asked_at": iso(row.asked_at),
+                "fresh_until": iso(row.fresh_until),
+            }
+            for row in Lookup.objects.filter(profile__in=people).order_by("asked_at")
         ],
-        "events": [_event(each) for each in _events(profile)],
+        "events": map(_event, _events(profile)),
+        "messages": messages(profile),
+        "tables": tables(people),
+        "left_out": LEFT_OUT,
         "disclosures": [_times(asdict(each)) for each in all_disclosures_of(profile)],
         "retention_days": days_of(),
         "rights": RIGHTS,
     }
 
 
+def json_pieces(value: object) -> Iterator[str]:
+    """Yield a JSON text in pieces. An iterator becomes an array, whose elements are read one after the other."""
+    if isinstance(value, dict):
+        opening = "{"
+        for key, each in value.items():
+            yield f"{opening}{json.dumps(key)}: "
+            yield from json_pieces(each)
+            opening = ",\n"
+        yield "}" if value else "{}"
+    elif isinstance(value, Iterator):
+        opening = "[\n"
+        for each in value:
+            yield f"{opening}{json.dumps(each)}"
+            opening = ",\n"
+        yield "[]" if opening == "[\n" else "\n]"
+    else:
+        yield json.dumps(value, indent=1)
+
+
 def portable(profile: Profile) -> dict[str, Any]:
-    """Return what the customer provided or did under consent or contract, for another service to read."""
+    """Return what the customer provided or did under consent or contract, for another service to read.
+
+    `events` is an iterator: for `json_pieces`.
+    """
     facts = profile.facts.filter(retracted_at=None, source_kind__in=PORTABLE_KINDS, derived_from=[])
     return {
         "format": "regulars-portable-1",
@@ -102,7 +156,7 @@ def portable(profile: Profile) -> dict[str, Any]:
             for fact in facts.order_by("attribute", "id")
             if fact.value is not None and (fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED)
         ],
-        "events": [_event(each) for each in _events(profile)],
+        "events": map(_event, _events(profile)),
     }
 
 
@@ -110,6 +164,13 @@ def _fact(each: CustomerFact) -> dict[str, Any]:
     row = _times(asdict(each))
     row["logic"] = LOGIC.get(each.source_kind, "")
     return {key: value for key, value in row.items() if key not in ("options", "may_correct", "may_remove")}
+
+
+def _decisions(profile: Profile) -> list[ConsentEvent]:
+    """Return the ledgers, each decision once: a merge copies those of the profile that is merged."""
+    found = decisions_of(profile)
+    copied = {event.copy_of for event in found if event.copy_of}
+    return [event for event in found if event.pk not in copied]
 
 
 def _decision(event: ConsentEvent) -> dict[str, Any]:
@@ -128,8 +189,9 @@ def _decision(event: ConsentEvent) -> dict[str, Any]:
     }
 
 
-def _events(profile: Profile) -> QuerySet[Event]:
-    return Event.objects.filter(profile_id=profile.pk).select_related("source").order_by("at", "id")
+def _events(profile: Profile) -> Iterator[Event]:
+    events = Event.objects.filter(profile_id=profile.pk).select_related("source").order_by("at", "id")
+    return events.iterator(chunk_size=CHUNK)
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -6,10 +6,13 @@ import csv
 import io
 import json
 import uuid
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from allauth.account.adapter import get_adapter
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -20,6 +23,7 @@ from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
 from regulars.destinations.models import Disclosure
+from regulars.events.models import Event
 from regulars.events.read import happened
 from regulars.interfaces.pages.response_policy import page
 from regulars.profiles.models import Profile
@@ -28,6 +32,8 @@ from regulars.questions.wording import text_in
 from regulars.usecases import export
 from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.export_tables import newest
+from regulars.usecases.recipients import recipients_by_purpose
 from regulars.usecases.record_disclosures import all_disclosures_of
 from regulars.usecases.retention import days_of
 
@@ -36,13 +42,15 @@ from .names import PageNames, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 UNDERSTOOD = "understood"
+R = TypeVar("R", bound=HttpResponseBase)
+MOST_ROWS = 500  # of one table on the page; the file has all
 COLUMNS = ("kind", "name", "value", "source", "at")
 
 
 @require_safe
 @customer_page(fresh=True)
 def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
-    """`/me/data`: all of it on one page to read, keep or print."""
+    """`/me/data`: all of it on one page to read, keep or print; `/me/data.html`: the same as a file."""
     locale = page_locale(request)
     names = PageNames(locale)
     kept = days_of()
@@ -71,51 +79,76 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
             (each, labels.disclosure(each), [names.attribute(key) for key in each.attributes])
             for each in all_disclosures_of(profile)
         ],
-        "events": [(labels.event_name(name), at) for name, at in happened(profile.pk)],
+        "events": [(labels.event_name(name), at) for name, at in happened(profile.pk, MOST_ROWS)],
+        "more_events": max(Event.objects.filter(profile_id=profile.pk).count() - MOST_ROWS, 0),
+        "controller": settings.CONTROLLER,
+        "recipients": [
+            (names.purpose(key), [str(each) for each in found]) for key, found in recipients_by_purpose().items()
+        ],
+        "records": _records(profile),
+        "most": MOST_ROWS,
         "retention": [(_(text), kept[kind]) for kind, text in labels.RETENTION.items()],
         "rights": export.RIGHTS,
         "kinds": export.LOGIC,
     }
-    return render(request, "account/data.html", context)
+    response = render(request, "account/data.html", context)
+    return _file(response, "about-me.html") if request.path.endswith(".html") else response
+
+
+def _records(profile: Profile) -> list[tuple[str, int, list[tuple[str, list[dict[str, Any]]]]]]:
+    """Return (what is kept, how many rows, table → the newest rows) of the tables that have no part of their own."""
+    found: dict[str, tuple[int, list[tuple[str, list[dict[str, Any]]]]]] = {}
+    for table, (number, rows) in newest([profile, *profile.merged.all()], MOST_ROWS).items():
+        name = _(labels.KEPT_IN.get(table.partition(".")[0], labels.KEPT_ELSEWHERE))
+        before, parts = found.get(name, (0, []))
+        found[name] = before + number, [*parts, (table, rows)]
+    return sorted((name, *each) for name, each in found.items())
 
 
 @require_safe
 @customer_page(fresh=True)
-def data_file(request: HttpRequest, profile: Profile) -> HttpResponse:
+def data_file(request: HttpRequest, profile: Profile) -> HttpResponseBase:
     """`/me/data.json`"""
-    return _file(JsonResponse(export.access(profile), json_dumps_params={"indent": 2}), "about-me.json")
+    return _file(_streamed(export.access_file(profile), "application/json"), "about-me.json")
 
 
 @require_safe
 @customer_page(fresh=True)
-def portable_file(request: HttpRequest, profile: Profile, form: str) -> HttpResponse:
+def portable_file(request: HttpRequest, profile: Profile, form: str) -> HttpResponseBase:
     """`/me/portable.json` and `/me/portable.csv`: what the customer provided and did, for another service."""
     data = export.portable(profile)
     if form == "json":
-        return _file(JsonResponse(data, json_dumps_params={"indent": 2}), "mine.json")
+        return _file(_streamed(export.json_pieces(data), "application/json"), "mine.json")
     if form == "csv":
-        return _file(HttpResponse(_table(data), content_type="text/csv; charset=utf-8"), "mine.csv")
+        return _file(_streamed(_table(data), "text/csv; charset=utf-8"), "mine.csv")
     return account_message(
         request, gettext_noop("No such form"), gettext_noop("There is portable.json and portable.csv."), 404
     )
 
 
-def _table(data: dict[str, Any]) -> str:
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(COLUMNS)
+def _table(data: dict[str, Any]) -> Iterator[str]:
+    yield _csv(COLUMNS)
     for fact in data["facts"]:
-        rows.writerow(_cells("fact", fact["attribute"], fact["value"], fact["source"], fact["since"]))
+        yield _csv(_cells("fact", fact["attribute"], fact["value"], fact["source"], fact["since"]))
     for event in data["events"]:
-        rows.writerow(_cells("event", event["name"], event["properties"], "", event["at"]))
+        yield _csv(_cells("event", event["name"], event["properties"], "", event["at"]))
+
+
+def _csv(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
     return text.getvalue()
+
+
+def _streamed(pieces: Iterator[str], content_type: str) -> StreamingHttpResponse:
+    return StreamingHttpResponse(pieces, content_type=content_type)
 
 
 def _cells(*values: Any) -> list[str]:
     return [escaped(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)) for each in values]
 
 
-def _file(response: HttpResponse, name: str) -> HttpResponse:
+def _file(response: R, name: str) -> R:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

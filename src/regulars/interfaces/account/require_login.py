@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 
@@ -18,8 +19,8 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 
 P = ParamSpec("P")
-CustomerView = Callable[Concatenate[HttpRequest, Profile, P], HttpResponse]
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+CustomerView = Callable[Concatenate[HttpRequest, Profile, P], HttpResponseBase]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[CustomerView[P]], View[P]]:
@@ -33,7 +34,7 @@ def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[Custom
     def decorate(view: CustomerView[P]) -> View[P]:
         @page
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             profile = session_profile(request)
             goes_to = request.get_full_path() if request.method in ("GET", "HEAD") else home
             if profile is None:

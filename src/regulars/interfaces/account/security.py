@@ -12,6 +12,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
@@ -40,10 +41,10 @@ SECRET = "account_new_app"  # noqa: S105 - session key: the secret of an app unt
 View = Callable[[HttpRequest, Account], HttpResponse]
 
 
-def security_page(*, fresh: bool = False) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
+def security_page(*, fresh: bool = False) -> Callable[[View], Callable[[HttpRequest], HttpResponseBase]]:
     """A page about the signed-in account; `fresh` as `customer_page`."""
 
-    def decorate(view: View) -> Callable[[HttpRequest], HttpResponse]:
+    def decorate(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
         @customer_page(fresh=fresh, home=HERE)
         @wraps(view)
         def opened(request: HttpRequest, profile: Profile) -> HttpResponse:

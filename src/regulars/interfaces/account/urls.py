@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/advertising", object_to_advertising),
     path("me/restriction", change_restriction),
     path("me/data", all_data),
+    path("me/data.html", all_data),
     path("me/data.json", data_file),
     path("me/portable.<slug:form>", portable_file),
     path("me/erase", erase),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+R = TypeVar("R", bound=HttpResponseBase)
+View = Callable[Concatenate[HttpRequest, P], R]
 DIRECTIVES = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -34,11 +36,11 @@ HOSTED_POLICY = content_security_policy()
 PASSKEY_POLICY = content_security_policy(connect_src="'self'")
 
 
-def page(view: View[P]) -> View[P]:
+def page(view: View[P, R]) -> View[P, R]:
     """A hosted page: never cached, with the strict policy unless the view set another."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
         response = view(request, *args, **kwargs)
         add_never_cache_headers(response)
         response.headers.setdefault("Content-Security-Policy", HOSTED_POLICY)
