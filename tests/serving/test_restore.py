@@ -1,7 +1,8 @@
-"""A restore on a new machine, of several machines, or stopped half-way brings no erased customer back."""
+"""A restore on a new machine, of several machines, or stopped half-way brings nothing back that was erased or withdrawn."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from tests.live import own_database
 from regulars.base.errors import Invalid
 from regulars.base.home_folder import UNFINISHED, WORKERS, locked
 from regulars.consent.erasures import FILE, ListCopier, in_file, list_path
+from regulars.consent.journal import FILE as JOURNAL
 from regulars.consent.models import Erasure
 from regulars.interfaces.worker.work import Worker
 from regulars.operations import backup as backups
@@ -33,6 +35,40 @@ from regulars.profiles.find import get_or_create_by_identity
 for name in ("chika", "dov"):
     get_or_create_by_identity("auth0", name + "0123456789")
 """
+SAYS_YES = """
+import django; django.setup()
+from regulars.consent.record import Decision
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Profile
+from regulars.usecases.unit_of_work import changes
+with changes(Profile.objects.get(user_id__startswith="auth0|dov"), "test") as c:
+    yes = c.decide(Decision("personalise", "given", "login", pieces=("gender",)))
+    c.learn([NewFact("gender", "male", "declared", "question:gender@1", consents=[yes.pk])])
+    c.learn([NewFact("given_name", "Dov", "declared", "app:shop")])
+    c.learn([NewFact("family_name", "Levi", "declared", "app:shop")])
+"""
+SAYS_NO = """
+import django; django.setup()
+from regulars.consent.record import Decision
+from regulars.profiles.models import Profile
+from regulars.usecases.correct_facts import correct, remove
+from regulars.usecases.decide_consent import decide
+dov = Profile.objects.get(user_id__startswith="auth0|dov")
+decide(dov, Decision("personalise", "withdrawn", "profile"))
+decide(dov, Decision("measure", "objected", "profile"))
+correct(dov, "given_name", "David")
+remove(dov, "family_name")
+"""
+STANDS = """
+import django; django.setup()
+from regulars.consent.view import view
+from regulars.profiles.models import Profile
+dov = Profile.objects.get(user_id__startswith="auth0|dov")
+states = dict(dov.consent_states.order_by("purpose").values_list("purpose", "status"))
+print(states, dov.document.get("given_name"), dov.document.get("family_name"), "gender" in view(dov, "personalise"))
+"""
+OPEN = "{'personalise': 'given'} Dov Levi True"
+CLOSED = "{'measure': 'objected', 'personalise': 'withdrawn'} David None False"
 NAMES = """
 import django; django.setup()
 from regulars.profiles.models import Profile
@@ -79,16 +115,27 @@ class Machine:
     def list(self) -> Path:
         return self.home / FILE
 
+    @property
+    def journal(self) -> Path:
+        return self.home / JOURNAL
+
+    def copy_lists(self, other: Machine) -> None:
+        """Copy what another machine knows, as `backups.md` says it."""
+        self.list.write_bytes(other.list.read_bytes())
+        self.journal.write_bytes(other.journal.read_bytes())
+
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
-    """An installation with two customers, a backup of both, and one of them erased since."""
+    """An installation with two customers, a backup of both; since then one was erased and the other withdrew."""
     machine = Machine(tmp_path_factory.mktemp("old"))
     machine.run("setup", "--port", "32500")
     machine.run(code=CUSTOMERS)
+    machine.run(code=SAYS_YES)
     machine.archive = machine.home.parent / "yesterday.tar.gz"
     machine.run("backup", machine.archive)
     machine.run("erase", "auth0|chika0123456789", "--yes")
+    machine.run(code=SAYS_NO)
     return machine
 
 
@@ -113,7 +160,7 @@ def machine_like(home: Path, folder: Path, **environment: str) -> Machine:
 
 def test_new_machine_with_the_copied_list_erases_the_customer_again(old, new):
     """As `backups.md` says it: set up, copy the list, restore."""
-    new.list.write_bytes(old.list.read_bytes())
+    new.copy_lists(old)
 
     output = new.run("restore", old.archive, "--yes")
 
@@ -128,7 +175,8 @@ def test_lists_of_other_machines_count_and_are_kept(old, new, tmp_path):
     (tmp_path / "web-2.jsonl").write_text("\n".join(entries) + "\n")
 
     output = new.run(
-        "restore", old.archive, "--yes", "--erasures", tmp_path / "web-1.jsonl", "--erasures", tmp_path / "web-2.jsonl"
+        *("restore", old.archive, "--yes", "--journal", old.journal),
+        *("--erasures", tmp_path / "web-1.jsonl", "--erasures", tmp_path / "web-2.jsonl"),
     )
 
     assert "1 customer(s) erased since" in output
@@ -137,6 +185,8 @@ def test_lists_of_other_machines_count_and_are_kept(old, new, tmp_path):
 
 
 def test_new_machine_without_a_list_is_refused_unless_asked_for(old, new):
+    new.journal.write_bytes(old.journal.read_bytes())
+
     output = new.run("restore", old.archive, "--yes", fails=True)
 
     assert "(erasures_missing)" in output
@@ -171,6 +221,7 @@ def test_line_that_cannot_be_read_is_named(old, new, line):
 
 def test_list_of_an_older_version_names_no_key_and_is_read(old, new):
     rows = [json.loads(line) for line in old.list.read_text().splitlines()]
+    new.copy_lists(old)
     new.list.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "key"}) + "\n" for row in rows))
 
     assert "1 customer(s) erased since" in new.run("restore", old.archive, "--yes")
@@ -182,7 +233,9 @@ def test_key_in_the_environment_must_be_that_of_the_backup(old, empty, tmp_path)
     assert "(other_key)" in other.run("restore", old.archive, "--yes", "--without-erasures", fails=True)
 
     same = machine_like(empty, tmp_path / "same", REGULARS_SECRET_KEY=(old.home / "secret.key").read_text())
-    assert "1 customer(s) erased since" in same.run("restore", old.archive, "--yes", "--erasures", old.list)
+    words = ("restore", old.archive, "--yes", "--erasures", old.list, "--journal", old.journal)
+    assert "1 customer(s) erased since" in same.run(*words)
+    assert same.run(code=STANDS).strip() == CLOSED
 
 
 def test_backup_with_the_key_in_the_environment_holds_no_other_key(new, empty, tmp_path):
@@ -196,7 +249,7 @@ def test_backup_with_the_key_in_the_environment_holds_no_other_key(new, empty, t
 
 
 def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
-    new.list.write_bytes(old.list.read_bytes())
+    new.copy_lists(old)
     new.run(code=STOPPED.format(path=str(old.archive)), fails=True)
     assert "chika" in new.run(code=NAMES)
 
@@ -211,7 +264,7 @@ def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
 
 def test_restore_that_fails_after_a_stopped_one_leaves_the_home_closed(old, new):
     """Here the second is stopped by its own fault, as `pg_restore` is when the connection ends."""
-    new.list.write_bytes(old.list.read_bytes())
+    new.copy_lists(old)
     new.run(code=STOPPED.format(path=str(old.archive)), fails=True)
 
     assert "(dump_failed)" in new.run(code=FAILED.format(path=str(old.archive)))
@@ -239,10 +292,12 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
         machine = machine_like(empty, tmp_path / "old", DATABASE_URL=first)
         machine.run("setup")
         machine.run(code=CUSTOMERS)
+        machine.run(code=SAYS_YES)
         machine.run("backup", tmp_path / "kept.tar.gz")
         machine.run("erase", "auth0|chika0123456789", "--yes")
         new = machine_like(empty, tmp_path / "new", DATABASE_URL=second)
-        words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list)
+        machine.run(code=SAYS_NO)
+        words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list, "--journal", machine.journal)
 
         with psycopg.connect(second, application_name="regulars web-2:4711"):
             output = new.run(*words, fails=True)
@@ -251,6 +306,110 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
 
         assert "1 customer(s) erased since" in new.run(*words)
         assert new.run(code=NAMES).strip() == "['auth0|dov0123456789']"
+        assert new.run(code=STANDS).strip() == CLOSED
+
+
+def test_withdrawal_deletion_correction_and_objection_since_the_backup_hold(old, new):
+    new.copy_lists(old)
+
+    output = new.run("restore", old.archive, "--yes")
+
+    assert "5 decision(s), deletion(s) and correction(s) made since then are repeated" in output
+    assert new.run(code=STANDS).strip() == CLOSED
+    assert "hold" in new.run("consent", "verify")
+    again = new.run("restore", old.archive, "--yes")
+    assert "5 decision(s)" in again
+    assert new.run(code=STANDS).strip() == CLOSED
+
+
+def test_backup_of_after_the_restore_needs_no_repetition(old, new, tmp_path):
+    new.copy_lists(old)
+    new.run("restore", old.archive, "--yes")
+    new.run("backup", tmp_path / "second.backup")
+    new.run(code=SAYS_YES)
+
+    output = new.run("restore", tmp_path / "second.backup", "--yes")
+
+    assert "0 decision(s), deletion(s)" in output
+    assert "1 consent(s) given since then are left out" in output
+    assert new.run(code=STANDS).strip() == CLOSED
+
+
+def test_new_machine_without_a_journal_is_refused_unless_asked_for(old, new):
+    new.list.write_bytes(old.list.read_bytes())
+
+    assert "(journal_missing)" in new.run("restore", old.archive, "--yes", fails=True)
+    assert new.run(code=NAMES).strip() == "[]"
+
+    new.run("restore", old.archive, "--yes", "--without-journal")
+    assert new.run(code=STANDS).strip() == OPEN
+
+
+def test_damaged_journal_is_refused_and_what_it_still_has_is_repeated_on_demand(old, new):
+    new.copy_lists(old)
+    lines = old.journal.read_bytes().splitlines(keepends=True)
+    new.journal.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+
+    assert "(journal_unreadable)" in new.run("restore", old.archive, "--yes", fails=True)
+    assert "(journal_unreadable)" in new.run("doctor", fails=True)
+
+    new.run("restore", old.archive, "--yes", "--without-journal")
+    assert new.run(code=STANDS).strip() != OPEN
+
+
+def test_journal_that_was_cut_off_at_its_end_is_read(old, new):
+    new.copy_lists(old)
+    new.journal.write_bytes(old.journal.read_bytes() + b'{"n": 99, "id": "cut o')
+
+    new.run("restore", old.archive, "--yes")
+
+    assert new.run(code=STANDS).strip() == CLOSED
+
+
+def test_journal_of_another_installation_is_refused_and_nothing_changes(old, new):
+    new.run(code=CUSTOMERS)
+    new.run(code=SAYS_YES)
+    new.run(code=SAYS_NO)
+    words = ("restore", old.archive, "--yes", "--erasures", old.list, "--journal", old.journal)
+
+    output = new.run(*words, fails=True)
+
+    assert "(journal_unreadable)" in output
+    assert "under another key" in output
+    assert "chika" in new.run(code=NAMES)
+    new.run(*words, "--without-journal")
+    assert new.run(code=STANDS).strip() == CLOSED
+    new.run("restore", old.archive, "--yes")
+
+
+def test_backup_that_is_older_than_the_journal_is_refused(old, new, tmp_path):
+    """As one of a version without a journal, which names no time; and one from before the retention's end."""
+    new.copy_lists(old)
+    with tarfile.open(old.archive) as kept, tarfile.open(tmp_path / "older.tar.gz", "w:gz") as made:
+        for member in kept.getmembers():
+            text = kept.extractfile(member).read()
+            if member.name == backups.MANIFEST:
+                text = json.dumps({k: v for k, v in json.loads(text).items() if k != "made_at"}).encode()
+                member.size = len(text)
+            made.addfile(member, io.BytesIO(text))
+
+    assert "(journal_missing)" in new.run("restore", tmp_path / "older.tar.gz", "--yes", fails=True)
+
+    new.run("restore", tmp_path / "older.tar.gz", "--yes", "--without-journal")
+    assert new.run(code=STANDS).strip() == CLOSED
+
+
+def test_stopped_restore_forgets_nothing_that_the_database_alone_knew(old, new):
+    """The file was lost, the database has everything, and is replaced; then the power fails."""
+    new.copy_lists(old)
+    new.run("restore", old.archive, "--yes")
+    new.journal.unlink()
+
+    new.run(code=STOPPED.format(path=str(old.archive)), fails=True)
+    assert new.run(code=STANDS).strip() == OPEN
+
+    new.run("restore", old.archive, "--yes")
+    assert new.run(code=STANDS).strip() == CLOSED
 
 
 @pytest.fixture

@@ -123,15 +123,35 @@ def backup(path: Path) -> None:
     help="An erasures.jsonl of another machine; may be repeated.",
 )
 @click.option("--without-erasures", is_flag=True, help="Restore on a new machine although no erasures.jsonl was kept.")
+@click.option(
+    "--journal",
+    "journals",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A journal.jsonl of another machine; may be repeated.",
+)
+@click.option(
+    "--without-journal",
+    is_flag=True,
+    help="Restore although no journal.jsonl reaches back to the backup, or it is damaged.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask again.")
-def restore(path: Path, lists: tuple[Path, ...], without_erasures: bool, yes: bool) -> None:
-    """Replace this installation by a backup. Stop Regulars first. Customers erased since then are erased again."""
+def restore(
+    path: Path,
+    lists: tuple[Path, ...],
+    without_erasures: bool,
+    journals: tuple[Path, ...],
+    without_journal: bool,
+    yes: bool,
+) -> None:
+    """Replace this installation by a backup. Stop Regulars first. What was erased, withdrawn or deleted since then stays so."""
     setup_django(with_database=False, during_restore=True)
-    from regulars.operations.backup import restore_backup
+    from regulars.operations.backup import Since, restore_backup
 
     if not yes:
         click.confirm("Replace this installation?", abort=True)
-    for line in restore_backup(path, lists, without_list=without_erasures):
+    since = Since(lists, without_erasures, journals, without_journal)
+    for line in restore_backup(path, since):
         click.echo(line)
 
 

@@ -297,6 +297,32 @@ class ErasedIdentifier(models.Model):
         return self.hash[:8]
 
 
+class JournalEntry(models.Model):
+    """One decision, deletion or correction, as `consent.journal` writes it into a file that no restored backup replaces.
+
+    `who` are fingerprints of the user ids that it concerns: the profile's and those merged into it. `body` is
+    encrypted with the installation's key; what is in it depends on `kind`.
+    """
+
+    class Kind(models.TextChoices):
+        BEGUN = "begun"  # the journal has everything from here on
+        NOTICE = "notice"  # words that a decision was made on
+        DECISION = "decision"
+        RETRACTED = "retracted"
+        CORRECTED = "corrected"
+        SUPPRESSED = "suppressed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    at = models.DateTimeField(default=clock.now, db_index=True)
+    profile = models.ForeignKey(Profile, null=True, on_delete=models.CASCADE, related_name="journal")
+    who = models.JSONField(default=list)
+    body = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d}"
+
+
 class Retention(models.Model):
     """The days that one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever.
 

@@ -129,6 +129,23 @@ def append_copies(profile: Profile, events: Iterable[ConsentEvent]) -> Recorded:
     return _append(copies, _states({(profile.pk, each.purpose_id) for each in copies}))
 
 
+@transaction.atomic
+def repeat_all(decisions: Sequence[ConsentEvent]) -> None:
+    """Append decisions exactly as they were made, in the order of their times; those that the ledger has are left out."""
+    ids = {event.profile_id for event in decisions}
+    _locked(Profile.objects.filter(pk__in=ids))
+    before = ConsentEvent.objects.filter(profile__in=ids)
+    known = set(before.values_list("profile_id", "purpose_id", "action", "at"))
+    events = []
+    for event in sorted(decisions, key=lambda event: event.at):
+        what = (event.profile_id, event.purpose_id, event.action, event.at)
+        if what not in known:
+            known.add(what)
+            events.append(event)
+    if events:
+        _append(events, _states({(event.profile_id, event.purpose_id) for event in events}))
+
+
 def _append(events: list[ConsentEvent], states: dict[Key, ConsentState]) -> Recorded:
     """Chain and store rows, and fold them into the states."""
     last = ConsentEvent.objects.filter(profile__in={event.profile_id for event in events}).order_by()

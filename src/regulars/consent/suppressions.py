@@ -13,6 +13,7 @@ from regulars.profiles.contacts import contacts_of
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
+from .journal import record_suppressions
 from .models import ConsentEvent, ConsentState, Purpose, Suppression
 from .status import ADVERTISING
 
@@ -29,14 +30,21 @@ def marketing_purposes() -> list[Purpose]:
 def suppress(contacts: Iterable[str], purposes: Collection[str], *, advertising: bool) -> None:
     """Close purposes for everyone who comes to hold one of these contacts."""
     hashes = sorted(fingerprint(each) for each in contacts)
-    if not hashes or not (purposes or advertising):
-        return
+    if hashes and (purposes or advertising):
+        record_suppressions(suppress_hashes(hashes, purposes, advertising=advertising))
+
+
+@transaction.atomic
+def suppress_hashes(hashes: Collection[str], purposes: Collection[str], *, advertising: bool) -> list[Suppression]:
+    """As `suppress`, for fingerprints of contacts. Returns the rows as they are then."""
     new = [Suppression(hash=each, advertising=False) for each in hashes]
     Suppression.objects.bulk_create(new, ignore_conflicts=True)
-    for row in Suppression.objects.select_for_update().filter(hash__in=hashes).order_by("hash"):
+    rows = list(Suppression.objects.select_for_update().filter(hash__in=hashes).order_by("hash"))
+    for row in rows:
         row.purposes = sorted({*row.purposes, *purposes})
         row.advertising = row.advertising or advertising
         row.save()
+    return rows
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ is in the database too, and a restore writes it anew.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import json
 import os
@@ -26,15 +27,20 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from regulars import __version__
+from regulars.base import clock
 from regulars.base.crypto import key_id
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
-from regulars.consent.models import Erasure
+from regulars.consent.journal import FILE as JOURNAL
+from regulars.consent.journal import journal_path, keep_lines, lines_of
+from regulars.consent.journal_file import JournalLine, read
+from regulars.consent.models import Erasure, JournalEntry
 from regulars.serving.storage import fault_of
 from regulars.usecases.lake import compare_lake, queue_lake_refill, refill_lake
 from regulars.usecases.replay_erasures import replay_erasures
+from regulars.usecases.replay_journal import replay_journal
 
 BACKUP = "operations.backup"  # its last run, for `regulars doctor`
 MANIFEST = "regulars-backup.json"
@@ -44,10 +50,11 @@ FILES = (KEY, "credentials.json")
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A backup in a folder of its own, and the key of the installation it is of."""
+    """A backup in a folder of its own, the key of the installation it is of, and when it was begun (None: older versions)."""
 
     folder: Path
     key: str
+    made_at: dt.datetime | None
 
     @property
     def database(self) -> Path:
@@ -62,12 +69,13 @@ def write_backup(path: Path) -> Iterator[str]:
     if MigrationRecorder.Migration._meta.db_table not in connection.introspection.table_names():
         raise Invalid("not_set_up", "The database has no tables, so there is nothing to back up.")
     draft = path.with_name(path.name + ".part")
+    made_at = clock.now()
     try:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / DATABASE[connection.vendor]
             _DUMPS[connection.vendor](copy)
             yield f"The database: {copy.stat().st_size:,} bytes."
-            _write_archive(draft, copy)
+            _write_archive(draft, copy, made_at)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -75,10 +83,15 @@ def write_backup(path: Path) -> Iterator[str]:
     yield f"{path} is complete, without the lake, which a restore writes anew. It holds keys and personal data: restrict access to it."
 
 
-def _write_archive(path: Path, database: Path) -> None:
+def _write_archive(path: Path, database: Path, made_at: dt.datetime) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        manifest = {"version": __version__, "database": connection.vendor, "key": key_id(settings.SECRET_KEY)}
+        manifest = {
+            "version": __version__,
+            "database": connection.vendor,
+            "key": key_id(settings.SECRET_KEY),
+            "made_at": made_at.isoformat(),
+        }
         text = json.dumps(manifest).encode()
         entry = tarfile.TarInfo(MANIFEST)
         entry.size, entry.mode = len(text), 0o600
@@ -90,32 +103,50 @@ def _write_archive(path: Path, database: Path) -> None:
                 archive.add(settings.HOME / name, name)
 
 
-def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool = False) -> Iterator[str]:
-    """Replace this installation by a backup, then repeat later erasures. Nothing may run meanwhile.
+@dataclass(frozen=True)
+class Since:
+    """What happened since a backup: lists of erasures and journals of other machines, beside those in the home folder.
 
-    `lists` are the lists of erasures of other machines, beside the one in the home folder. A home with another key is a
-    new machine, where a list is required, unless `without_list`.
+    `without_list`, `without_journal`: go on although there is none, or a journal is damaged.
+    """
+
+    lists: Sequence[Path] = ()
+    without_list: bool = False
+    journals: Sequence[Path] = ()
+    without_journal: bool = False
+
+
+def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
+    """Replace this installation by a backup, then repeat later erasures, and what was decided, deleted and corrected.
+
+    Nothing may run meanwhile. A home with another key is a new machine, where a list of erasures is required; the journal
+    has to reach back to the backup everywhere.
 
     Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `erasures_unreadable`, `erasures_missing`,
-    `database_in_use`, `no_pg_dump`, `dump_failed`; `Conflict("home_in_use")`.
+    `journal_unreadable`, `journal_missing`, `database_in_use`, `no_pg_dump`, `dump_failed`; `Conflict("home_in_use")`.
     """
-    home = Path(settings.HOME)
+    home, since = Path(settings.HOME), since or Since()
     with locked(home / LOCK), locked(home / WORKERS), tempfile.TemporaryDirectory(dir=home) as folder:
         _refuse_others()
         backup = _unpack(path, Path(folder))
         unfinished = settings.HOME / UNFINISHED
         is_first = not unfinished.exists()
-        erasures = [each for file in (list_path(), *lists) for each in in_file(file)]
-        if is_first:  # otherwise its erasures are in the list already, and the key may be the backup's
+        erasures = [each for file in (list_path(), *since.lists) for each in in_file(file)]
+        journals = (journal_path(), *since.journals)
+        journal = [line for file in journals for line in read(file, damaged=since.without_journal)]
+        if is_first:  # otherwise they are in the files already, and the key may be the backup's
             erasures += _erasures_of_database()
+            journal += _journal_of_database()
         _refuse_unreadable(erasures, backup.key)
-        if not (erasures or lists or without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
+        journal = _journal_for(backup, journal, without=since.without_journal)
+        if not (erasures or since.lists or since.without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
             raise Invalid(
                 "erasures_missing",
                 f"This folder knows of no erasure since the backup: it has no {FILE}. Copy that of the machine that the "
                 "backup is of here, or name it with --erasures. Erased customers come back with --without-erasures.",
             )
         keep_listed(erasures)
+        keep_lines(journal, only_under=key_id(backup.key) if since.without_journal else "")
         connections.close_all()
         load = _LOADS[connection.vendor](backup.database)
         unfinished.touch(mode=0o600)
@@ -133,6 +164,10 @@ def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool
         yield "Database and keys restored."
         call_command("migrate", verbosity=0, interactive=False)
         yield f"{replay_erasures()} customer(s) erased since then are erased again."
+        replayed = replay_journal(journal)
+        yield f"{replayed.repeated} decision(s), deletion(s) and correction(s) made since then are repeated."
+        if replayed.left_out:
+            yield f"{replayed.left_out} consent(s) given since then are left out: those customers are asked again."
         yield from _refill()
         unfinished.unlink()
         yield "Start Regulars now."
@@ -143,6 +178,35 @@ def _erasures_of_database() -> list[ListedErasure]:
         return in_database(Erasure.objects.all())
     except DatabaseError:  # a broken database is why people restore
         return []
+
+
+def _journal_of_database() -> list[JournalLine]:
+    try:
+        return lines_of(JournalEntry.objects.order_by("at"))
+    except (DatabaseError, Invalid):  # it may be of an older version, or hold what another key encrypted
+        return []
+
+
+def _journal_for(backup: Unpacked, journal: Sequence[JournalLine], *, without: bool) -> list[JournalLine]:
+    """Return the entries of the backup's installation. Refuse a journal that does not reach back to the backup."""
+    own = [line for line in journal if line.key == key_id(backup.key)]
+    foreign = len({line.id for line in journal if line.who} - {line.id for line in own})
+    if foreign and not without:
+        raise Invalid(
+            "journal_unreadable",
+            f"{foreign} entries of {JOURNAL} or the database were written under another key than the backup's, so they are "
+            "of another installation. Restore in the folder of the installation that the backup is of, or in a new one, "
+            f"with its {JOURNAL}.",
+        )
+    begun = min((line.at for line in own if line.kind == JournalEntry.Kind.BEGUN), default=None)
+    if not without and (begun is None or backup.made_at is None or begun > backup.made_at):
+        raise Invalid(
+            "journal_missing",
+            f"This folder does not know what customers withdrew or deleted since the backup: its {JOURNAL} begins later, or "
+            "is of another installation. Copy that of the machine that the backup is of here, or name it with --journal. "
+            "What was withdrawn comes back with --without-journal.",
+        )
+    return own
 
 
 def _refuse_unreadable(erasures: Iterable[ListedErasure], key: str) -> None:
@@ -177,6 +241,7 @@ def _unpack(path: Path, folder: Path) -> Unpacked:
             archive.extractall(folder, filter="data")
         manifest = json.loads((folder / MANIFEST).read_text())
         vendor, made_under = manifest["database"], manifest.get("key", "")
+        made_at = dt.datetime.fromisoformat(manifest["made_at"]) if "made_at" in manifest else None
     except (tarfile.TarError, OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         raise Invalid("not_a_backup", f"{path.name} is not a complete backup of Regulars.") from None
     if vendor != connection.vendor:
@@ -192,7 +257,7 @@ def _unpack(path: Path, folder: Path) -> Unpacked:
             "The backup is of an installation with another key, without which its secrets cannot be read. Set "
             "REGULARS_SECRET_KEY to that key.",
         )
-    return Unpacked(folder, key)
+    return Unpacked(folder, key, made_at)
 
 
 def _dump_sqlite(target: Path) -> None:

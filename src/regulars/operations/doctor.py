@@ -12,12 +12,13 @@ from django.db import DatabaseError, connection
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base.email_address import canonical_email
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import check_tables
 from regulars.consent.bases import without_basis
 from regulars.consent.erasures import list_path
+from regulars.consent.journal import check_journal, journal_path
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
@@ -73,7 +74,7 @@ def _private() -> CheckResult:
     credentials = settings.HOME / CREDENTIALS
     if not credentials.exists():
         return fail("private", "credentials_missing", f"{credentials} is missing; `regulars setup` writes it")
-    wanted = [Path(settings.HOME), credentials, settings.HOME / KEY, list_path()]
+    wanted = [Path(settings.HOME), credentials, settings.HOME / KEY, list_path(), journal_path()]
     if connection.vendor == "sqlite":
         name = Path(str(connection.settings_dict["NAME"]))
         wanted += [name.with_name(name.name + beside) for beside in ("", "-wal", "-shm")]
@@ -169,6 +170,21 @@ def _breached_passwords() -> CheckResult | None:
     return ok("passwords", f"breached passwords: {path}")
 
 
+def _journal() -> CheckResult:
+    """Read the journal of this machine as a restore would."""
+    try:
+        number, missing = check_journal()
+    except Invalid as fault:
+        return fail("journal", fault.code, f"journal: {fault.message}")
+    if missing:
+        return warn(
+            "journal",
+            "journal_behind",
+            f"journal: {missing} entries are not in {journal_path()} yet; the worker adds them",
+        )
+    return ok("journal", f"journal: {number} entries")
+
+
 CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "private": _private,
     "web": check_web,
@@ -179,6 +195,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "events": _crowds,
     "facts": _bases,
     "lake": _lake,
+    "journal": _journal,
     "addresses": _addresses,
     "passwords": _breached_passwords,
     "address": check_address,

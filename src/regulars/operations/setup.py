@@ -23,6 +23,7 @@ from regulars.base.errors import Conflict
 from regulars.base.home_folder import close
 from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
 from regulars.connections.save import ensure_own_connections
+from regulars.consent.journal import ensure_begun
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
 from regulars.interfaces.api.customer_access import SCOPE, customers_api
@@ -68,6 +69,7 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
     with transaction.atomic():
         ensure_standard_attributes()
         ensure_standard_purposes()
+        ensure_begun()
         ensure_own_connections(mail_codes=demo)
         _ensure_customers_api()
         stored: Credentials = json.loads(path.read_text()) if path.exists() else {}

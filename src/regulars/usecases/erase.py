@@ -15,7 +15,7 @@ from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers
-from regulars.consent.models import Erasure, Retention
+from regulars.consent.models import Erasure, JournalEntry, Retention
 from regulars.consent.suppressions import suppress_erased
 from regulars.destinations.disclosures import queue_erasure_requests
 from regulars.enrichment.models import Lookup
@@ -110,6 +110,8 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
                 profile=profile, asked_at__gte=since, asked_at__lt=until
             ).delete()[0],
         }
+        corrections = JournalEntry.objects.filter(profile=profile, kind=JournalEntry.Kind.CORRECTED)
+        removed["consent.JournalEntry"] = corrections.filter(at__gte=since, at__lt=until).delete()[0]
         erasure.removed = {label: [number, 0] for label, number in removed.items() if number}
         Event.objects.filter(profile_id=profile.pk).update(lake_batch=None, lake_at=None)
         profile.permitted_views.update(lake_at=None)

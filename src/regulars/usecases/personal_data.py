@@ -34,7 +34,13 @@ if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
 
 # Tables whose rows belong to a profile, or that are too long to scan: found by id instead.
-BY_NUMBER = {"events.Event", "profiles.Fact", "consent.PermittedView", "segments.Membership", "events.InboxItem"}
+BY_NUMBER = {
+    "consent.PermittedView",
+    "events.Event",
+    "events.InboxItem",
+    "profiles.Fact",
+    "segments.Membership",
+}
 # Temporary rows: one that names the customer is deleted. In other tables the name is replaced.
 TEMPORARY = {
     "accounts.PendingSignup",

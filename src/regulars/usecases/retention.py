@@ -17,7 +17,9 @@ from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.models import Job
 from regulars.consent.fold import NO
-from regulars.consent.models import ConsentEvent, ErasedIdentifier, KeptDecision, Purpose, Retention
+from regulars.consent.journal import RETENTION as JOURNAL
+from regulars.consent.journal import WITHOUT_END, end_before
+from regulars.consent.models import ConsentEvent, ErasedIdentifier, JournalEntry, KeptDecision, Purpose, Retention
 from regulars.consent.status import ConsentStatus
 from regulars.destinations.models import Delivery
 from regulars.enrichment.models import Lookup
@@ -195,6 +197,13 @@ KINDS: dict[str, DataKind] = {
         90,
         "phones and servers send late",
         lambda before: ErasedIdentifier.objects.filter(at__lt=before),
+    ),
+    JOURNAL: DataKind(
+        "Journal of decisions, deletions and corrections, for restores",
+        400,
+        "as long as backups are kept, and a month",
+        lambda before: JournalEntry.objects.filter(at__lt=before).exclude(kind__in=WITHOUT_END),
+        end_before,
     ),
 }
 ERASING = ("visitors", "customers")  # kinds whose end erases persons

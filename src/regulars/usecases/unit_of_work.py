@@ -22,9 +22,11 @@ from django.db import transaction
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import NotFound
 from regulars.consent.arrived_contacts import refusals_due
+from regulars.consent.journal import JournalDraft
 from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
+from regulars.consent.record import repeat_all as repeat_decisions
 from regulars.consent.refresh import refresh_all_views
 from regulars.destinations.follow import follow_disclosures
 from regulars.destinations.queue import MembershipChange, queue_changes
@@ -59,6 +61,8 @@ class _Unit:
         self.closed: set[int] = set()  # a view lost an attribute: raw stores are cleared of it
         self.lake_is_behind = False
         self.first_of: dict[int, int] = {}  # consent of this unit → the one that it repeats: facts name that
+        self.journal = JournalDraft()
+        self.is_journalled = False
 
     def lock(self, who: Iterable[Who]) -> set[int]:
         """Lock rows in ascending order of their ids. Returns ids of merge targets that have to be locked as well.
@@ -102,6 +106,8 @@ class _Unit:
 
     def follow(self) -> None:
         """Carry out what follows from everything that was written."""
+        if not self.is_journalled:
+            self.journal.save()
         self.refresh_views()
         if self.lake_is_behind or self.happened:
             queue_lake_fill()
@@ -152,6 +158,7 @@ class Changes:
         found = [(self.find(profile), news) for profile, news in facts]
         learned = learn_all(found, self._unit.first_of)
         self._unit.mark_changed({fact.profile_id for fact in learned.written + learned.confirmed})
+        self._unit.journal.written += learned.written
         if came := {fact.profile_id for fact in learned.written if fact.contact}:
             self.decide_all(refusals_due([self.find(each) for each in sorted(came)]))
         return learned.written
@@ -161,6 +168,7 @@ class Changes:
         if facts:
             profile = self._find(of)
             retract(profile, facts, why or self.reason)
+            self._unit.journal.retracted += [(fact, why or self.reason) for fact in facts]
             self._unit.mark_changed({profile.pk})
 
     def decide(self, decision: Decision, of: Who | None = None) -> ConsentEvent:
@@ -175,7 +183,13 @@ class Changes:
             return []
         recorded = record_decisions(found)
         self._unit.first_of |= recorded.first_of
+        self._unit.journal.decisions += recorded.events
         return recorded.events
+
+    def repeat_all(self, decisions: Sequence[ConsentEvent]) -> None:
+        """Append decisions exactly as they were made once."""
+        self._unit.mark_changed({event.profile_id for event in decisions})
+        repeat_decisions(decisions)
 
     def record_event(
         self,
@@ -221,6 +235,10 @@ class Changes:
     def refresh_views(self) -> None:
         """Bring documents and views up to date now, for code in this unit that reads them; the rest follows at the end."""
         self._unit.refresh_views()
+
+    def repeats_journal(self) -> None:
+        """Say that what this unit writes comes out of the journal, which has it already."""
+        self._unit.is_journalled = True
 
     def include(self, profile: Profile) -> None:
         """Lock one more profile, for example one that was just created."""
@@ -275,6 +293,7 @@ def changes(who: Who | Iterable[Who], reason: str) -> Iterator[Changes]:
 @contextmanager
 def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
     before = set(unit.changed), set(unit.happened)
+    journal = unit.journal.copy()
     try:
         with transaction.atomic():
             joined = Changes(unit, given, reason)
@@ -284,6 +303,7 @@ def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
             yield joined
     except BaseException:
         unit.changed, unit.happened = before
+        unit.journal = journal
         unit.stale_views |= unit.changed  # they may have been refreshed by what is rolled back now
         raise
     for each in given:

@@ -110,6 +110,7 @@ RETENTION = {
     "customers": gettext_noop("Accounts that are no longer used"),
     "ledger": gettext_noop("What was allowed or refused, without a name, after an erasure"),
     "erased_ids": gettext_noop("Fingerprints that keep erased data from coming back"),
+    "journal": gettext_noop("Records that keep your withdrawals and deletions when a backup is restored"),
 }
 # Package of a table → what it holds, for the proof of erasure.
 KEPT_IN = {

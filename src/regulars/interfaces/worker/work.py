@@ -18,6 +18,7 @@ from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_ta
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
 from regulars.consent.erasures import ListCopier
+from regulars.consent.journal import JournalCopier
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
@@ -65,13 +66,13 @@ SCHEDULE |= {
 class Worker:
     """Runs `threads` loops until `stop` is called; each finishes its current job.
 
-    One more keeps this machine's list of erasures complete. All stop when a restore begins in the home folder.
+    One more keeps this machine's list of erasures and its journal complete. All stop when a restore begins in the home folder.
     """
 
     def __init__(self, threads: int = 2) -> None:
         self.stopping = threading.Event()
         self.fault: DomainError | None = None
-        self.copier = ListCopier()
+        self.copiers = (ListCopier(), JournalCopier())
         self.threads = [threading.Thread(target=self._loop, args=(_work,), name=f"worker-{n}") for n in range(threads)]
         self.threads.append(threading.Thread(target=self._loop, args=(self._copy_list,), name="worker-erasures"))
 
@@ -110,7 +111,8 @@ class Worker:
         return PAUSE_AFTER_FAULT
 
     def _copy_list(self) -> float:
-        self.copier.run()
+        for copier in self.copiers:
+            copier.run()
         return COPY_EVERY
 
 

@@ -1,0 +1,306 @@
+"""The journal: decisions, deletions and corrections, which a restored backup has to learn of before anything is served.
+
+An entry is a row of the transaction that it tells of, and a line of `journal.jsonl` in the home folder of the machine
+when that transaction is committed. Workers bring the entries of other machines into the file of theirs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+
+from regulars.base import clock
+from regulars.base.crypto import decrypt, encrypt, key_id
+from regulars.profiles.models import Fact, Profile
+
+from .erasures import fingerprint
+from .journal_file import JournalLine, append, ids_in, read, remove
+from .models import ConsentEvent, Erasure, JournalEntry, Notice, Suppression
+
+FILE = "journal.jsonl"
+RETENTION = "journal"  # the kind of data in `usecases.retention`
+LATE = dt.timedelta(hours=1)
+PORTION = 500
+Kind = JournalEntry.Kind
+Action = ConsentEvent.Action
+# A restore leaves these out: a yes counts for words, a version and facts that the backup does not have.
+WITHOUT_END = (Kind.BEGUN, Kind.NOTICE)
+LEFT_OUT = frozenset({Action.GIVEN, Action.IMPORTED, Action.OBJECTION_LIFTED})
+OF_THE_ROW = {"id", "profile", "prev_hash", "copy_of"}
+NAMED = {"purpose", "notice"}  # relations to what has the same name in every database
+OF_A_FACT = ("attribute", "value", "source_kind", "source", "asserter", "basis", "confidence", "reason")
+_written_notices: set[tuple[str, uuid.UUID]] = set()  # by this process: (file, id)
+
+
+@dataclass
+class JournalDraft:
+    """What one transaction adds to the journal."""
+
+    decisions: list[ConsentEvent] = field(default_factory=list)
+    retracted: list[tuple[Fact, str]] = field(default_factory=list)
+    written: list[Fact] = field(default_factory=list)
+
+    def copy(self) -> JournalDraft:
+        return JournalDraft(list(self.decisions), list(self.retracted), list(self.written))
+
+    def save(self) -> None:
+        """Store the entries, and write them into the file of this machine once the transaction is committed."""
+        entries = [*_decisions(self.decisions), *_deletions(self.retracted, self.written), *_corrections(self.written)]
+        if not entries:
+            return
+        _name_people([each for each in entries if each.profile_id])
+        JournalEntry.objects.bulk_create(
+            entries, batch_size=PORTION, ignore_conflicts=True
+        )  # notices are there already
+        transaction.on_commit(lambda: _append(entries))
+
+
+def journal_path() -> Path:
+    """Return the journal of this machine. Each machine has one, in its home folder."""
+    return Path(settings.HOME) / FILE
+
+
+def ensure_begun() -> None:
+    """Note since when this installation has a journal."""
+    if not JournalEntry.objects.filter(kind=Kind.BEGUN).exists():
+        earliest = JournalEntry.objects.aggregate(at=models.Min("at"))["at"]
+        entry = JournalEntry.objects.create(kind=Kind.BEGUN, at=earliest or clock.now(), body=encrypt({}))
+        transaction.on_commit(lambda: _append([entry]))
+
+
+def end_before(rows: models.QuerySet[Any], before: dt.datetime) -> int:
+    """Delete entries, and note that the journal begins at `before` now. Returns how many were deleted."""
+    begun = JournalEntry.objects.filter(kind=Kind.BEGUN)
+    if not begun.filter(at__gte=before).exists():
+        begun.delete()
+        JournalEntry.objects.create(kind=Kind.BEGUN, at=before, body=encrypt({}))
+    return int(rows.delete()[0])
+
+
+def record_suppressions(rows: Iterable[Suppression]) -> None:
+    """Note what is closed for the holders of contacts. It names the contacts by fingerprint, and no profile."""
+    entries = [
+        JournalEntry(
+            kind=Kind.SUPPRESSED,
+            body=encrypt({"hash": row.hash, "purposes": row.purposes, "advertising": row.advertising}),
+        )
+        for row in rows
+    ]
+    JournalEntry.objects.bulk_create(entries, batch_size=PORTION)
+    transaction.on_commit(lambda: _append(entries))
+
+
+def lines_of(entries: Iterable[JournalEntry]) -> list[JournalLine]:
+    key = key_id(settings.SECRET_KEY)
+    return [JournalLine(each.pk, each.kind, each.at, tuple(each.who), key, each.body) for each in entries]
+
+
+def body_of(line: JournalLine) -> dict[str, Any]:
+    """Raises `Invalid("wrong_key")`."""
+    body = decrypt(line.body)
+    return body if isinstance(body, dict) else {}
+
+
+def check_journal() -> tuple[int, int]:
+    """Return how many entries the file of this machine has, and how many of the database it lacks.
+
+    Raises `Invalid("journal_unreadable")`.
+    """
+    known = ids_in(read(journal_path()))
+    missing = sum(pk not in known for pk in JournalEntry.objects.values_list("id", flat=True).iterator())
+    return len(known), missing
+
+
+def keep_lines(lines: Iterable[JournalLine], *, only_under: str = "") -> None:
+    """Append the entries that the file of this machine does not have, before a database that has them is replaced.
+
+    `only_under` a key: entries under other keys, which no restore of this installation can read, are removed.
+    """
+    if only_under:
+        remove(journal_path(), lambda line: line.key != only_under)
+    known = ids_in(read(journal_path(), damaged=True))
+    append(journal_path(), [each for each in {line.id: line for line in lines}.values() if each.id not in known])
+
+
+class JournalCopier:
+    """Brings what other machines wrote into the file of this one, and removes from it what has ended.
+
+    A row that was committed without its line, because the machine stopped between the two, is brought in as well. Removed
+    are the entries of erased customers, and those that the retention ended.
+    """
+
+    def __init__(self) -> None:
+        self.ran_at: dt.datetime | None = None
+        self.file: int | None = None  # its number on the disk: another one was put in its place, or it was taken away
+        self.seen: set[uuid.UUID] = set()
+        self.erasures: set[uuid.UUID] = set()
+        self.begun: dt.datetime | None = None
+
+    def run(self) -> None:
+        """Look at the entries since the last call; at the first call, at all."""
+        ensure_begun()
+        if self.file != _file_number():
+            self.ran_at, self.erasures, self.begun = None, set(), None
+        started = clock.now()
+        self._copy(started)
+        self._remove()
+        self.ran_at, self.file = started, _file_number()
+
+    def _copy(self, started: dt.datetime) -> None:
+        entries = JournalEntry.objects.all()
+        if self.ran_at is None:
+            known = ids_in(read(journal_path(), damaged=True))
+        else:  # what was committed late has a time before it; a clock may have been ahead
+            known = self.seen
+            entries = entries.filter(models.Q(at__gte=min(self.ran_at, started) - LATE) | models.Q(kind=Kind.BEGUN))
+        self.seen, begun = set(), []
+        rows = entries.order_by("at", "id").values_list("id", "at", "kind").iterator(chunk_size=PORTION)
+        while portion := list(islice(rows, PORTION)):
+            missing = {pk: kind for pk, _, kind in portion if pk not in known}
+            begun += [pk for pk, kind in missing.items() if kind == Kind.BEGUN]
+            _copy_rows(set(missing) - set(begun))
+            self.seen |= {pk for pk, at, kind in portion if at >= started - LATE or kind == Kind.BEGUN}
+        _copy_rows(begun)  # since when the journal is complete is written last, when it is
+
+    def _remove(self) -> None:
+        recent = Erasure.objects.all()
+        if self.ran_at is not None:
+            recent = recent.filter(at__gte=min(self.ran_at, clock.now()) - LATE)
+        erasures = [each for each in recent if each.pk not in self.erasures]
+        begun = JournalEntry.objects.filter(kind=Kind.BEGUN).aggregate(at=models.Max("at"))["at"]
+        if erasures or begun != self.begun:
+            remove(journal_path(), Ended(erasures, begun))
+            self.erasures |= {each.pk for each in erasures}
+            self.begun = begun
+
+
+def _file_number() -> int | None:
+    return journal_path().stat().st_ino if journal_path().exists() else None
+
+
+def _copy_rows(ids: Collection[uuid.UUID]) -> None:
+    append(journal_path(), lines_of(JournalEntry.objects.filter(pk__in=ids).order_by("at") if ids else ()))
+
+
+class Ended:
+    """Tells which entries have ended: those of erased customers, and those before the journal's beginning."""
+
+    def __init__(self, erasures: Iterable[Erasure], begun: dt.datetime | None = None) -> None:
+        self.begun = begun
+        self.by_name: dict[str, list[Erasure]] = {}
+        for erasure in erasures:
+            for name in erasure.who:
+                self.by_name.setdefault(name, []).append(erasure)
+
+    def __call__(self, line: JournalLine) -> bool:
+        if self.begun is not None and line.at < self.begun and line.kind != Kind.NOTICE:
+            return True
+        return any(_ends(each, line) for name in line.who for each in self.by_name.get(name, ()))
+
+
+def _ends(erasure: Erasure, line: JournalLine) -> bool:
+    """Return whether the customer was erased after the entry, or a period that the value of the entry is of."""
+    if erasure.at < line.at:
+        return False
+    if erasure.mode != Erasure.Mode.PERIOD:
+        return True
+    if line.kind != Kind.CORRECTED or erasure.since is None or erasure.until is None:
+        return False
+    return erasure.since <= line.at < erasure.until
+
+
+def _append(entries: Sequence[JournalEntry]) -> None:
+    path = journal_path()
+    fresh = [each for each in entries if each.kind != Kind.NOTICE or (str(path), each.pk) not in _written_notices]
+    append(path, lines_of(fresh))
+    _written_notices.update((str(path), each.pk) for each in fresh if each.kind == Kind.NOTICE)
+
+
+def _decisions(events: Iterable[ConsentEvent]) -> list[JournalEntry]:
+    events = list(events)
+    notices = {event.notice_id: event.notice for event in events if event.notice}
+    return [
+        *(
+            JournalEntry(id=uuid.uuid5(uuid.NAMESPACE_OID, key), kind=Kind.NOTICE, body=encrypt(_columns(notice)))
+            for key, notice in notices.items()
+            if key
+        ),
+        *(
+            JournalEntry(kind=Kind.DECISION, profile_id=event.profile_id, body=encrypt(_columns(event)))
+            for event in events
+        ),
+    ]
+
+
+def _deletions(retracted: Iterable[tuple[Fact, str]], written: Iterable[Fact]) -> list[JournalEntry]:
+    """Return an entry for each fact that was removed; one that got another value by the same act was not."""
+    written = list(written)
+    replaced = {(each.profile_id, each.attribute) for each in written if each.value is not None and not _is_own(each)}
+    gone = [(each, why) for each, why in retracted if (each.profile_id, each.attribute) not in replaced]
+    gone += [(each, "") for each in written if each.value is None and not each.derived_from and not _is_own(each)]
+    return [
+        JournalEntry(
+            kind=Kind.RETRACTED,
+            profile_id=fact.profile_id,
+            body=encrypt({"attribute": fact.attribute, "source": fact.source, "why": why}),
+        )
+        for fact, why in gone
+    ]
+
+
+def _corrections(written: Iterable[Fact]) -> list[JournalEntry]:
+    own = [each for each in written if _is_own(each) and not each.derived_from]
+    named = {pk for each in own for pk in each.consents}
+    hashes = dict(ConsentEvent.objects.filter(pk__in=named).values_list("pk", "hash")) if named else {}
+    return [
+        JournalEntry(
+            kind=Kind.CORRECTED,
+            profile_id=fact.profile_id,
+            body=encrypt(
+                {
+                    **{name: getattr(fact, name) for name in OF_A_FACT},
+                    "collected_at": fact.collected_at.isoformat(),
+                    "expires_at": fact.expires_at.isoformat() if fact.expires_at else None,
+                    "consents": [hashes.get(pk, "") for pk in fact.consents],
+                }
+            ),
+        )
+        for fact in own
+    ]
+
+
+def _is_own(fact: Fact) -> bool:
+    return fact.source_kind == Fact.SourceKind.CORRECTED
+
+
+def _columns(row: ConsentEvent | Notice) -> dict[str, Any]:
+    """Return the columns of a row as JSON, except those that say where it is in this database."""
+    fields = [
+        each
+        for each in row._meta.concrete_fields
+        if each.name not in OF_THE_ROW and (not each.is_relation or each.name in NAMED)
+    ]
+    values = {each.attname: getattr(row, each.attname) for each in fields}
+    return {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in values.items()}
+
+
+def _name_people(entries: Sequence[JournalEntry]) -> None:
+    """Write on each entry whom it concerns: what is decided for a profile holds for those that are merged into it."""
+    ids = {each.profile_id for each in entries}
+    people: dict[int, set[str]] = {}
+    found = Profile.objects.filter(models.Q(pk__in=ids) | models.Q(merged_into__in=ids))
+    for pk, merged_into, user_id in found.values_list("pk", "merged_into_id", "user_id"):
+        for each in (pk, merged_into):
+            if each is not None:
+                people.setdefault(each, set()).add(fingerprint(user_id))
+    for entry in entries:
+        if entry.profile_id is not None:
+            entry.who = sorted(people.get(entry.profile_id, ()))
