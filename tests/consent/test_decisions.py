@@ -17,7 +17,7 @@ from regulars.consent.refresh import refresh_views
 from regulars.consent.view import may, view, withheld
 from regulars.profiles.find import find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Profile, RefusedGuess
 from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
 from regulars.usecases.correct_facts import correct
 from regulars.usecases.decide_consent import change_purpose, decide, expire_consents
@@ -298,6 +298,8 @@ def test_a_decision_costs_as_many_queries_after_a_hundred_as_after_one(chika, dj
 
 def test_an_imported_fact_needs_a_decision(chika):
     other, _ = get_or_create_by_identity("auth0", "1", connection="list")
-    knows(other, "country", "PT", basis="consent")
+    with changes(other, "test") as c:
+        c.learn([NewFact("country", "PT", "imported", "import:list", basis="consent")])
 
-    assert permitted(other, "serve") == permitted(other, "message") == {}
+    assert not other.facts.exists()
+    assert [row.why for row in RefusedGuess.objects.all()] == ["no_decision"]

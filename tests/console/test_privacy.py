@@ -163,6 +163,14 @@ def test_rejected_special_category_values_are_listed_with_their_source(console, 
     assert not chika.facts.exists()
 
 
+def test_values_without_a_decision_are_listed_with_their_source(console, chika):
+    learn(chika, [NewFact("gender", "female", "imported", "import:newsletter", basis="consent")])
+
+    page = console.get("/console/privacy")
+
+    assert re.search(r"gender [^|]*newsletter[^|]* it rests on consent, and names no decision 1 ", text(page))
+
+
 def test_decisions_of_another_system_are_imported_and_bad_rows_are_named(console, chika):
     def send(at: str):
         heading = "user_id,purpose,decision,at,version,words,source"

@@ -33,6 +33,9 @@ CUSTOMER = "customer"
 RULE = "rule:"
 # These say something once, by an act; software repeats all it knows with every page, which is confirmed once a day.
 ACTS = (Asserter.CUSTOMER_FRESH, Asserter.CUSTOMER, Asserter.PROVIDER_VOUCHING, Asserter.PROVIDER, Asserter.STAFF)
+# Of `consent.models.Purpose`, which is a layer above; a test compares them.
+CONSENT = "consent"
+BASES = frozenset({"contract", CONSENT, "legitimate_interest"})
 A_DAY = dt.timedelta(days=1)
 THEMSELVES = (Asserter.CUSTOMER_FRESH, Asserter.CUSTOMER)
 FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
@@ -43,6 +46,8 @@ WHY_REFUSED = {
     "too_long": "the value is too long",
     "bad_value": "the value does not fit the attribute",
     "deleted_by_customer": "the customer deleted it, and only the customer may enter it again",
+    "no_basis": "it has no legal basis",
+    "no_decision": "it rests on consent, and names no decision",
 }
 
 
@@ -90,8 +95,9 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
 
     Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source
     that repeats its last value confirms it, unless the value was given under another decision, has expired, or counted more or
-    less: a provider that no longer vouches for an address does not confirm that it did. What its asserter may not write, what does not fit its attribute, and a
-    special category that does not come from the customer are left out, and the attempt is recorded (`RefusedGuess`).
+    less: a provider that no longer vouches for an address does not confirm that it did. What its asserter may not write, what does not fit its attribute, what has no
+    legal basis, or names no decision where that basis is consent, and a special category that does not come from the
+    customer are left out, and the attempt is recorded (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))]).written
 
@@ -244,6 +250,9 @@ class _FactWriter:
             if new.value is not None:
                 self.refused[key[:128], new.source[:128]] = "deleted_by_customer"
             return None
+        if why := _basis_missing(new):
+            self.refused[key[:128], new.source[:128]] = why
+            return None
         if last and repeats:
             self._confirm(last, new)
             return None
@@ -325,6 +334,15 @@ class _FactWriter:
         attribute = self.attributes.get(key)
         days = attribute.expires_days if attribute else None
         return clock.now() + dt.timedelta(days=days) if days else None
+
+
+def _basis_missing(new: NewFact) -> str:
+    """Return why a fact has no legal basis, as a key of `WHY_REFUSED`. One that rests on consent names the decision."""
+    if new.value is None:
+        return ""
+    if new.basis not in BASES:
+        return "no_basis"
+    return "no_decision" if new.basis == CONSENT and not new.consents else ""
 
 
 def accepted(attribute: Attribute | None, key: str, new: NewFact) -> Any:

@@ -47,7 +47,16 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
     given = read_answer(impression, form, app)
     if given.consent is not False:
         require_shown(question_notice(impression), notice.hash)
-    fact = NewFact(given.attribute, given.value, given.source_kind, given.source, asserter=Asserter.CUSTOMER)
+    purpose = impression.question.purpose
+    fact = NewFact(
+        given.attribute,
+        given.value,
+        given.source_kind,
+        given.source,
+        basis=purpose.basis,
+        purpose=purpose.key,
+        asserter=Asserter.CUSTOMER,
+    )
     if given.consent is None:
         attribute = Attribute.objects.filter(key=given.attribute).first()
         try:
@@ -55,15 +64,14 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
         except Invalid as error:
             raise BadAnswer(error.code, error.message) from None
     with changes(impression.profile, "question") as c:
-        gives = impression.question.purpose.basis == Purpose.Basis.CONSENT and given.consent is not False
+        gives = purpose.basis == Purpose.Basis.CONSENT and given.consent is not False
         if gives and is_barred(c.profile):
             raise BadAnswer("too_young", TOO_YOUNG)
         if not close(impression, Impression.Outcome.ANSWERED, given):
             return False
         consents = _record_consent(c, impression, given, notice, app)
         if given.consent is None:
-            purpose = impression.question.purpose
-            c.learn([replace(fact, basis=purpose.basis, purpose=purpose.key, consents=consents)])
+            c.learn([replace(fact, consents=consents)])
         _record_event(c, impression)
     return True
 

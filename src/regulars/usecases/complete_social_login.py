@@ -171,8 +171,8 @@ def verify_email(account: Account, shown: Shown) -> tuple[EarlierAccess, ...]:
 def proved_email(email: str) -> list[NewFact]:
     """Return the facts of an address whose mail the customer has just opened."""
     return [
-        NewFact("email", email, "declared", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
-        NewFact("email_verified", True, "verified", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
+        NewFact("email", email, "declared", SIGN_UP, basis="contract", asserter=Asserter.CUSTOMER_FRESH),
+        NewFact("email_verified", True, "verified", SIGN_UP, basis="contract", asserter=Asserter.CUSTOMER_FRESH),
     ]
 
 

@@ -80,7 +80,15 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
             )
         corrected = _standing_fact(c.profile, key)
         retract_overlapping(c, _path(attribute) or key)
-        new = NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip(), asserter=asserter)
+        new = NewFact(
+            key,
+            value,
+            Fact.SourceKind.CORRECTED,
+            source,
+            basis="contract",
+            reason=reason.strip(),
+            asserter=asserter,
+        )
         if corrected is not None:  # a correction is no new decision
             under = {"basis": corrected.basis, "purpose": corrected.purpose, "consents": corrected.consents}
             new = replace(new, **under)
@@ -104,6 +112,7 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
                 None,
                 Fact.SourceKind.CORRECTED,
                 CUSTOMER,
+                basis="contract",
                 reason=reason.strip()[:LONGEST_REASON],
                 asserter=Asserter.CUSTOMER,
             ),

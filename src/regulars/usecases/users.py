@@ -311,7 +311,7 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
     _refuse_unacceptable(
         attributes,
         [
-            NewFact(path, value, kind, source, asserter=asserter)
+            NewFact(path, value, kind, source, basis="contract", asserter=asserter)
             for path, value in news.items()
             if path not in unchanged
         ],
@@ -335,7 +335,11 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
             old.append(fact)
     c.retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
     c.learn(
-        [NewFact(path, value, kind, source, asserter=asserter) for path, value in news.items() if path not in known]
+        [
+            NewFact(path, value, kind, source, basis="contract", asserter=asserter)
+            for path, value in news.items()
+            if path not in known
+        ]
     )
 
 
@@ -362,7 +366,9 @@ def guess_names(c: Changes, email: str, source: str, asserter: Asserter) -> None
     said = list(c.profile.facts.filter(attribute="email", value=email, retracted_at=None).values_list("pk", flat=True))
     guesses = {"name": email, "nickname": email.partition("@")[0]}
     c.learn(
-        NewFact(key, value, "inferred", source, confidence=0.1, derived_from=said[-1:], asserter=asserter)
+        NewFact(
+            key, value, "inferred", source, basis="contract", confidence=0.1, derived_from=said[-1:], asserter=asserter
+        )
         for key, value in guesses.items()
     )
 
