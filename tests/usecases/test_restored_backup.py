@@ -9,6 +9,7 @@ import pytest
 from django.db import transaction
 
 from regulars.base import clock
+from regulars.clients.models import Client
 from regulars.consent import journal as journals
 from regulars.consent.erasures import in_database, keep_listed
 from regulars.consent.journal import LEFT_OUT, JournalCopier, body_of, journal_path, lines_of
@@ -19,6 +20,9 @@ from regulars.consent.record import Decision, first_broken_link
 from regulars.consent.status import ConsentStatus
 from regulars.consent.suppressions import suppress
 from regulars.consent.view import view
+from regulars.oauth.consents import withdraw_consents
+from regulars.oauth.grant import Grant
+from regulars.oauth.models import AppGrant, RefreshFamily
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.find import add_identity, get_or_create_by_identity
@@ -27,9 +31,10 @@ from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.decide_consent import change_purpose, decide
 from regulars.usecases.erase import erase_customer, erase_period
-from regulars.usecases.merge import merge
+from regulars.usecases.merge import merge, split
 from regulars.usecases.replay_erasures import replay_erasures
 from regulars.usecases.replay_journal import Repetition, replay_journal
+from regulars.usecases.restrict import announce_lifting, lift, open_restriction, restrict
 from regulars.usecases.retention import apply_retention, set_retention
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import MetadataWrite, update_metadata
@@ -497,6 +502,138 @@ def test_clock_that_was_ahead_hides_no_later_entry(chika, monkeypatch):
     copier.run()
 
     assert {line.id for line in read(journal_path())} == set(JournalEntry.objects.values_list("id", flat=True))
+
+
+def test_correction_keeps_the_purpose_that_it_was_collected_for(chika):
+    """Without one, it would be a fact of any legitimate interest."""
+    Attribute.objects.filter(key="city").update(purposes=["serve", "measure", "count"])
+    Purpose.objects.create(key="count", label="Count", text="We count.", basis="legitimate_interest", kind="measure")
+    with changes(chika, "test") as c:
+        c.learn([NewFact("city", "Porto", "declared", "app:shop", basis="legitimate_interest", purpose="measure")])
+    with after_the_backup() as since:
+        correct(chika, "city", "Braga")
+
+    since.restore()
+
+    assert view(chika, "measure")["city"].value == "Braga"
+    assert "city" not in view(chika, "count")
+
+
+def test_consent_that_ended_because_of_age_stays_ended(chika):
+    with after_the_backup() as since, changes(chika, "test") as c:
+        c.learn([NewFact("birthdate", f"{clock.today().year - 9}-01-01", "declared", "app:shop")])
+
+    since.restore()
+
+    assert status(chika) == "expired"
+    assert "gender" not in view(Profile.objects.get(pk=chika.pk), "personalise")
+
+
+def test_no_that_was_said_by_two_who_were_split_since_closes_both(chika):
+    visitor, _ = get_or_create_by_identity("google-oauth2", "1001")
+    merge(visitor, chika, "customer")
+    with changes(chika, "test") as c:
+        c.decide(A_YES)
+    with after_the_backup() as since:
+        with changes(chika, "test") as c:
+            c.decide(Decision("personalise", Action.WITHDRAWN, "profile"))
+        split(chika.identities.get(provider="google-oauth2"), "customer")
+        noted = [body_of(line) for line in lines_of(JournalEntry.objects.filter(kind="decision", profile=visitor))]
+    assert [each["action"] for each in noted] == ["withdrawn"]
+
+    since.restore()
+
+    assert status(chika) == "withdrawn"
+
+
+def test_restriction_since_the_backup_holds_with_who_asked_and_why(chika):
+    with after_the_backup() as since:
+        before = restrict(chika, "staff", "ana", "they dispute the address")
+
+    assert since.restore() == Repetition(repeated=1)
+
+    found = open_restriction(chika)
+    said = ("since", "method", "actor", "reason")
+    assert [getattr(found, each) for each in said] == [getattr(before, each) for each in said]
+    assert not ConsentStatus.of([Profile.objects.get(pk=chika.pk)], clock.now())[chika.pk].allows(
+        Purpose.objects.get(key="personalise")
+    )
+
+
+def test_lifting_since_the_backup_is_left_out_and_the_customer_lifts_it_again(chika):
+    restrict(chika, "profile")
+    with after_the_backup() as since:
+        lift(chika)
+        restrict(chika, "profile")
+        lift(chika)
+
+    since.restore()
+
+    assert open_restriction(chika) is not None
+    lift(chika)
+    JournalEntry.objects.all().delete()
+    since.restore()  # the table no longer knows that this was repeated
+    assert Profile.objects.get(pk=chika.pk).restricted_at is None
+
+
+def test_lifting_that_was_called_off_since_the_backup_does_not_happen(chika):
+    restrict(chika, "profile")
+    announce_lifting(chika, "ana", "settled", "by letter", has_address=False)
+    with after_the_backup() as since:
+        restrict(chika, "profile")
+
+    since.restore()
+
+    assert open_restriction(chika).lifts_at is None
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_restriction_of_one_of_two_who_were_merged_since_holds_for_both(chika, is_split):
+    visitor, _ = get_or_create_by_identity("google-oauth2", "1001")
+    with after_the_backup() as since:
+        merge(visitor, chika, "customer")
+        restrict(chika, "profile")
+        if is_split:
+            split(chika.identities.get(provider="google-oauth2"), "customer")
+            assert open_restriction(Profile.objects.get(pk=visitor.pk)) is not None
+
+    since.restore()
+
+    for each in (chika, visitor):
+        assert Profile.objects.get(pk=each.pk).restricted_at is not None
+
+
+def test_app_that_lost_its_access_since_the_backup_has_none(chika):
+    client = Client.objects.create(client_id="partner", name="Partner", first_party=False)
+    kept = AppGrant.objects.create(profile=chika, client=client, audience="https://other.example", scopes=["read"])
+    AppGrant.objects.create(profile=chika, client=client, audience="https://api.example", scopes=["read"])
+    grant = Grant("partner", chika.user_id, ["read"], audience="https://api.example").to_json()
+    family = RefreshFamily.objects.create(
+        client=client, profile=chika, grant=grant, sid="s", expires_at=clock.now() + dt.timedelta(days=9)
+    )
+    with after_the_backup() as since:
+        withdraw_consents(AppGrant.objects.filter(audience="https://api.example"))
+    assert AppGrant.objects.count() == 2
+
+    since.restore()
+
+    assert list(AppGrant.objects.all()) == [kept]
+    family.refresh_from_db()
+    assert family.revoked_at is not None
+
+
+def test_access_that_was_given_again_after_the_restore_stays(chika):
+    client = Client.objects.create(client_id="partner", name="Partner", first_party=False)
+    AppGrant.objects.create(profile=chika, client=client, scopes=["read"])
+    with after_the_backup() as since:
+        withdraw_consents(AppGrant.objects.all())
+    since.restore()
+    AppGrant.objects.create(profile=chika, client=client, scopes=["read"])
+
+    JournalEntry.objects.all().delete()
+    since.restore()
+
+    assert AppGrant.objects.count() == 1
 
 
 def test_status_after_a_restore_is_that_of_the_ledger(chika):

@@ -36,7 +36,7 @@ WITHOUT_END = (Kind.BEGUN, Kind.NOTICE)
 LEFT_OUT = frozenset({Action.GIVEN, Action.IMPORTED, Action.OBJECTION_LIFTED})
 OF_THE_ROW = {"id", "profile", "prev_hash", "copy_of"}
 NAMED = {"purpose", "notice"}  # relations to what has the same name in every database
-OF_A_FACT = ("attribute", "value", "source_kind", "source", "asserter", "basis", "confidence", "reason")
+OF_A_FACT = ("attribute", "value", "source_kind", "source", "asserter", "basis", "purpose", "confidence", "reason")
 _written_notices: set[tuple[str, uuid.UUID]] = set()  # by this process: (file, id)
 
 
@@ -47,19 +47,35 @@ class JournalDraft:
     decisions: list[ConsentEvent] = field(default_factory=list)
     retracted: list[tuple[Fact, str]] = field(default_factory=list)
     written: list[Fact] = field(default_factory=list)
+    others: list[JournalEntry] = field(default_factory=list)
 
     def copy(self) -> JournalDraft:
-        return JournalDraft(list(self.decisions), list(self.retracted), list(self.written))
+        return JournalDraft(list(self.decisions), list(self.retracted), list(self.written), list(self.others))
 
     def save(self) -> None:
         """Store the entries, and write them into the file of this machine once the transaction is committed."""
-        entries = [*_decisions(self.decisions), *_deletions(self.retracted, self.written), *_corrections(self.written)]
-        if not entries:
-            return
+        save_entries(
+            [
+                *_decisions(self.decisions),
+                *_deletions(self.retracted, self.written),
+                *_corrections(self.written),
+                *self.others,
+            ]
+        )
+
+
+def new_entry(kind: Kind, profile_id: int, body: dict[str, Any]) -> JournalEntry:
+    """Return an entry about one customer; a time in it becomes a text."""
+    plain = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in body.items()}
+    return JournalEntry(kind=kind, profile_id=profile_id, body=encrypt(plain))
+
+
+def save_entries(entries: Sequence[JournalEntry]) -> None:
+    """Store entries with the people whom they concern, and write them into the file once the transaction is committed."""
+    if entries:
         _name_people([each for each in entries if each.profile_id])
-        JournalEntry.objects.bulk_create(
-            entries, batch_size=PORTION, ignore_conflicts=True
-        )  # notices are there already
+        # Notices are there already.
+        JournalEntry.objects.bulk_create(entries, batch_size=PORTION, ignore_conflicts=True)
         transaction.on_commit(lambda: _append(entries))
 
 
@@ -94,8 +110,7 @@ def record_suppressions(rows: Iterable[Suppression]) -> None:
         )
         for row in rows
     ]
-    JournalEntry.objects.bulk_create(entries, batch_size=PORTION)
-    transaction.on_commit(lambda: _append(entries))
+    save_entries(entries)
 
 
 def lines_of(entries: Iterable[JournalEntry]) -> list[JournalLine]:
@@ -155,14 +170,15 @@ class JournalCopier:
         self.ran_at, self.file = started, _file_number()
 
     def _copy(self, started: dt.datetime) -> None:
-        entries = JournalEntry.objects.all()
+        entries = JournalEntry.objects.order_by().values_list("id", "at", "kind")
         if self.ran_at is None:
             known = ids_in(read(journal_path(), damaged=True))
         else:  # what was committed late has a time before it; a clock may have been ahead
             known = self.seen
-            entries = entries.filter(models.Q(at__gte=min(self.ran_at, started) - LATE) | models.Q(kind=Kind.BEGUN))
+            recent = entries.filter(at__gte=min(self.ran_at, started) - LATE)
+            entries = recent.union(entries.filter(kind=Kind.BEGUN))  # each by its index
         self.seen, begun = set(), []
-        rows = entries.order_by("at", "id").values_list("id", "at", "kind").iterator(chunk_size=PORTION)
+        rows = entries.order_by("at", "id").iterator(chunk_size=PORTION)
         while portion := list(islice(rows, PORTION)):
             missing = {pk: kind for pk, _, kind in portion if pk not in known}
             begun += [pk for pk, kind in missing.items() if kind == Kind.BEGUN]
@@ -233,10 +249,7 @@ def _decisions(events: Iterable[ConsentEvent]) -> list[JournalEntry]:
             for key, notice in notices.items()
             if key
         ),
-        *(
-            JournalEntry(kind=Kind.DECISION, profile_id=event.profile_id, body=encrypt(_columns(event)))
-            for event in events
-        ),
+        *(new_entry(Kind.DECISION, event.profile_id, _columns(event)) for event in events),
     ]
 
 
@@ -247,11 +260,7 @@ def _deletions(retracted: Iterable[tuple[Fact, str]], written: Iterable[Fact]) -
     gone = [(each, why) for each, why in retracted if (each.profile_id, each.attribute) not in replaced]
     gone += [(each, "") for each in written if each.value is None and not each.derived_from and not _is_own(each)]
     return [
-        JournalEntry(
-            kind=Kind.RETRACTED,
-            profile_id=fact.profile_id,
-            body=encrypt({"attribute": fact.attribute, "source": fact.source, "why": why}),
-        )
+        new_entry(Kind.RETRACTED, fact.profile_id, {"attribute": fact.attribute, "source": fact.source, "why": why})
         for fact, why in gone
     ]
 
@@ -261,17 +270,13 @@ def _corrections(written: Iterable[Fact]) -> list[JournalEntry]:
     named = {pk for each in own for pk in each.consents}
     hashes = dict(ConsentEvent.objects.filter(pk__in=named).values_list("pk", "hash")) if named else {}
     return [
-        JournalEntry(
-            kind=Kind.CORRECTED,
-            profile_id=fact.profile_id,
-            body=encrypt(
-                {
-                    **{name: getattr(fact, name) for name in OF_A_FACT},
-                    "collected_at": fact.collected_at.isoformat(),
-                    "expires_at": fact.expires_at.isoformat() if fact.expires_at else None,
-                    "consents": [hashes.get(pk, "") for pk in fact.consents],
-                }
-            ),
+        new_entry(
+            Kind.CORRECTED,
+            fact.profile_id,
+            {
+                **{name: getattr(fact, name) for name in (*OF_A_FACT, "collected_at", "expires_at")},
+                "consents": [hashes.get(pk, "") for pk in fact.consents],
+            },
         )
         for fact in own
     ]
@@ -282,14 +287,13 @@ def _is_own(fact: Fact) -> bool:
 
 
 def _columns(row: ConsentEvent | Notice) -> dict[str, Any]:
-    """Return the columns of a row as JSON, except those that say where it is in this database."""
+    """Return the columns of a row, except those that say where it is in this database."""
     fields = [
         each
         for each in row._meta.concrete_fields
         if each.name not in OF_THE_ROW and (not each.is_relation or each.name in NAMED)
     ]
-    values = {each.attname: getattr(row, each.attname) for each in fields}
-    return {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in values.items()}
+    return {each.attname: getattr(row, each.attname) for each in fields}
 
 
 def _name_people(entries: Sequence[JournalEntry]) -> None:

@@ -298,7 +298,7 @@ class ErasedIdentifier(models.Model):
 
 
 class JournalEntry(models.Model):
-    """One decision, deletion or correction, as `consent.journal` writes it into a file that no restored backup replaces.
+    """One decision, deletion, correction, restriction or end of an app's access, as `consent.journal` writes it into a file that no restored backup replaces.
 
     `who` are fingerprints of the user ids that it concerns: the profile's and those merged into it. `body` is
     encrypted with the installation's key; what is in it depends on `kind`.
@@ -311,6 +311,8 @@ class JournalEntry(models.Model):
         RETRACTED = "retracted"
         CORRECTED = "corrected"
         SUPPRESSED = "suppressed"
+        RESTRICTED = "restricted"
+        APP_REVOKED = "app_revoked"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=12, choices=Kind)
@@ -318,6 +320,9 @@ class JournalEntry(models.Model):
     profile = models.ForeignKey(Profile, null=True, on_delete=models.CASCADE, related_name="journal")
     who = models.JSONField(default=list)
     body = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "at"], name="journal_begun")]  # the beginning, looked for every minute
 
     def __str__(self) -> str:
         return f"{self.kind} {self.at:%Y-%m-%d}"

@@ -23,16 +23,20 @@ CONTENT = ("traits", "by_place", "terms", "shown_terms")  # of a view, as `view.
 @transaction.atomic(savepoint=False)
 def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
     """Recompute every cached view of one profile. Returns purpose → {attribute: value} for the views that changed."""
-    return {row.purpose_id: row.traits for row in refresh_all_views([profile])}
+    return {row.purpose_id: row.traits for row in refresh_all_views([profile])[0]}
 
 
 @transaction.atomic(savepoint=False)
-def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
-    """Recompute the views of many profiles in as many queries as for one. Returns the views that changed."""
+def refresh_all_views(profiles: Sequence[Profile]) -> tuple[list[PermittedView], list[ConsentEvent]]:
+    """Recompute the views of many profiles in as many queries as for one.
+
+    Returns the views that changed, and what ended consents of customers who are too young to give one.
+    """
     now = clock.now()
     statuses = ConsentStatus.of(profiles, now)
-    if ended := _consents_of_children(profiles, statuses):
-        record_all(ended)
+    ended: list[ConsentEvent] = []
+    if due := _consents_of_children(profiles, statuses):
+        ended = record_all(due).events
         statuses = ConsentStatus.of(profiles, now)
     facts = live_facts(profiles)
     # Facts given under a withdrawn consent, or for an interest that was objected to, stay out of the user document.
@@ -67,7 +71,7 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         unique_fields=["profile", "purpose"],
         update_fields=[*CONTENT, "refreshed_at", "lake_at"],
     )
-    return changed
+    return changed, ended
 
 
 def _consents_of_children(

@@ -12,6 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 
 from regulars.clients.models import ResourceServer
+from regulars.consent.journal import new_entry, save_entries
+from regulars.consent.models import JournalEntry
 from regulars.consent.notices import ShownNotice, require_shown
 from regulars.profiles.find import canonical_profile, of_profile
 from regulars.profiles.models import Profile
@@ -69,6 +71,24 @@ def app_notice(request: AuthorizationRequest, locale: str) -> ShownNotice:
 
 @transaction.atomic
 def withdraw_consents(consents: QuerySet[AppGrant]) -> None:
+    """Delete consents, for good (a restore repeats it), and end what the apps got by them."""
+    note_ended(consents)
+    end_consents(consents)
+
+
+def note_ended(consents: QuerySet[AppGrant]) -> None:
+    """Write into the journal that these consents end, so that no restored backup brings them back."""
+    ended = consents.values_list("profile__merged_into", "profile", "client", "audience")
+    save_entries(
+        [
+            new_entry(JournalEntry.Kind.APP_REVOKED, into or profile, {"client": client, "audience": audience})
+            for into, profile, client, audience in ended
+        ]
+    )
+
+
+@transaction.atomic
+def end_consents(consents: QuerySet[AppGrant]) -> None:
     """Delete consents, and end what the apps got by them: codes that are not redeemed yet, and offline access."""
     for consent in consents.select_related("profile__merged_into"):
         whose = of_profile(canonical_profile(consent.profile).pk)

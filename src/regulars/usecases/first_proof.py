@@ -15,6 +15,7 @@ from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, is_proved, record_address
 from regulars.base.email_address import canonical_email
 from regulars.events.own_events import OwnEvent
+from regulars.oauth.consents import note_ended
 from regulars.oauth.models import AppGrant, RefreshFamily
 from regulars.profiles.find import NOT_FOR_LOGIN, login_identities
 from regulars.profiles.models import Identity, Profile
@@ -82,7 +83,9 @@ def _end_earlier_access(
     customers = list({own.pk: own, c.profile.pk: c.profile}.values())
     has_unlinked = _unlink(own, shown)
     has_access = RefreshFamily.objects.filter(profile__in=customers, revoked_at=None).exists()
-    has_access |= bool(AppGrant.objects.filter(profile__in=customers).delete()[0])
+    grants = AppGrant.objects.filter(profile__in=customers)
+    note_ended(grants)
+    has_access |= bool(grants.delete()[0])
     # As it is now: the caller read it before the lock, and the maker may have set a password since.
     account.password = Account.objects.select_for_update().values_list("password", flat=True).get(pk=account.pk)
     has_password = account.has_usable_password() and account.pk not in shown.passwords

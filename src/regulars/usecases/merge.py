@@ -13,14 +13,13 @@ from regulars.base.errors import Invalid, NotFound
 from regulars.consent.fold import CUSTOMER_NO
 from regulars.consent.ledger import join_states, refold
 from regulars.consent.models import ConsentEvent
-from regulars.consent.record import append_copies
 from regulars.events.models import Event
 from regulars.profiles.models import Fact, Identity, Merge, Profile
 from regulars.segments.models import Membership
 
 from .lake import queue_lake_fill, queue_lake_removal, queue_lake_rewrite
 from .restrict import keep_restricted
-from .unit_of_work import changes
+from .unit_of_work import Changes, changes
 
 ANONYMOUS = "anonymous"
 VISITOR = "visitor"
@@ -53,7 +52,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         Profile.objects.filter(pk=source.pk).update(merged_into=into)
         source.merged_into = into
         join_states(source, into, Merge.objects.create(source=source, into=into, why=why))
-        keep_restricted(source, into)
+        keep_restricted(c, source, into)
         c.refresh(into)
         if moved or why != VISITOR:
             queue_lake_removal([source.pk])
@@ -81,7 +80,10 @@ def split(identity: Identity, why: str) -> Profile:
             c.include(owner)
         _give_back(identity, profile, owner)
         refold([owner, *(merge.into for merge in merges)])
-        _keep_refusals(profile, owner, merges[0].at if merges else None)
+        since = merges[0].at if merges else None
+        _keep_refusals(c, profile, owner, since)
+        if since is None or (profile.restricted_at and profile.restricted_at >= since):
+            keep_restricted(c, profile, owner)
         queue_lake_rewrite([profile.pk])
         c.refresh(profile)
         c.refresh(owner)
@@ -138,7 +140,7 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
         rows.filter(origin=owner.pk).update(origin=None)
 
 
-def _keep_refusals(profile: Profile, owner: Profile, since: dt.datetime | None) -> None:
+def _keep_refusals(c: Changes, profile: Profile, owner: Profile, since: dt.datetime | None) -> None:
     """Record with the profile that leaves what the two refused while they were one: it counts for both.
 
     A consent of that time stays where it was given. None: the one that leaves was never one of its own.
@@ -149,4 +151,4 @@ def _keep_refusals(profile: Profile, owner: Profile, since: dt.datetime | None) 
     else:
         both = Q(profile=profile) | Q(profile__merged_into=profile)
         refused = ConsentEvent.objects.filter(both, action__in=CUSTOMER_NO, at__gte=since).exclude(profile=owner)
-    append_copies(owner, refused.order_by("at", "id"))
+    c.copy_decisions(refused.order_by("at", "id"), to=owner)

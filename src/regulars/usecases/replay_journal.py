@@ -17,10 +17,14 @@ from regulars.consent.journal import LEFT_OUT, Ended, body_of
 from regulars.consent.journal_file import JournalLine
 from regulars.consent.models import ConsentEvent, JournalEntry, Notice, Purpose
 from regulars.consent.suppressions import suppress_hashes
+from regulars.oauth.consents import end_consents
+from regulars.oauth.models import AppGrant
 from regulars.profiles.assertions import Asserter
+from regulars.profiles.find import of_profile
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 
+from .restrict import restrict_again
 from .unit_of_work import Changes, changes
 
 PORTION = 50
@@ -113,6 +117,11 @@ def _repeat(portion: dict[int, list[JournalLine]], notices: set[str]) -> Repetit
                 _retract(c, profile, facts, line.at, body["why"])
             elif line.kind == Kind.CORRECTED:
                 _correct(c, profile, body)
+            elif line.kind == Kind.RESTRICTED:
+                restrict_again(c, profile, body, line.at)
+            elif line.kind == Kind.APP_REVOKED:
+                given = AppGrant.objects.filter(of_profile(profile.pk), given_at__lte=line.at)
+                end_consents(given.filter(client=body["client"], audience=body["audience"]))
         rows = [
             JournalEntry(id=line.id, kind=line.kind, at=line.at, profile=profile, who=list(line.who), body=line.body)
             for profile, line, _ in entries
@@ -154,6 +163,7 @@ def _correct(c: Changes, profile: Profile, body: Body) -> None:
             body["source_kind"],
             body["source"],
             basis=body["basis"],
+            purpose=body.get("purpose", ""),  # earlier entries have none
             consents=sorted(consents.values()),
             confidence=body["confidence"],
             collected_at=at,

@@ -7,6 +7,7 @@ mail or as staff say, and it ends some days later.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from django.utils import translation
 from django.utils.translation import gettext_noop
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_noop
 from regulars.base import clock
 from regulars.base.errors import Invalid, NotFound
 from regulars.base.jobs.tasks import enqueue
-from regulars.consent.models import Restriction
+from regulars.consent.models import JournalEntry, Restriction
 from regulars.profiles.models import Profile
 
 from .unit_of_work import Changes, changes
@@ -37,11 +38,24 @@ def restrict(profile: Profile, method: str, actor: str = CUSTOMER, reason: str =
         if found is None:
             found = Restriction.objects.create(profile=c.profile, method=method, actor=actor[:64], reason=reason)
         elif found.lift_actor:
-            found.lift_actor, found.lift_reason, found.announced_how = "", "", ""
-            found.announced_at, found.lifts_at = None, None
-            found.save()
-        _mark(c, found.since)
+            _call_off(found)
+        _note(c, found)
+        _mark(c, c.profile, found.since)
     return found
+
+
+def restrict_again(c: Changes, profile: Profile, said: Mapping[str, str], at: dt.datetime) -> None:
+    """Repeat in a restored backup what was restricted at a time, unless it was lifted since then."""
+    if Restriction.objects.filter(profile=profile, lifted_at__gt=at).exists():
+        return
+    found = open_restriction(profile)
+    if found is None:
+        since = dt.datetime.fromisoformat(said["since"])
+        words = {name: said[name] for name in ("method", "actor", "reason")}
+        found = Restriction.objects.create(profile=profile, since=since, **words)
+    elif found.lift_actor and (found.announced_at is None or found.announced_at <= at):
+        _call_off(found)
+    _mark(c, profile, found.since)
 
 
 def announce_lifting(
@@ -98,13 +112,13 @@ def open_restriction(profile: Profile) -> Restriction | None:
     return Restriction.objects.filter(profile=profile, lifted_at=None).first()
 
 
-def keep_restricted(source: Profile, into: Profile) -> None:
-    """Restrict a customer that a restricted one is merged into; both rows stay, so that a split keeps it for both."""
+def keep_restricted(c: Changes, source: Profile, into: Profile) -> None:
+    """Restrict a customer that a restricted one is merged into, or split from; each has a row of its own then."""
     if source.restricted_at is None or into.restricted_at is not None:
         return
     found = open_restriction(source)
     said = {"method": "merge", "actor": found.actor, "reason": found.reason} if found else {"method": "merge"}
-    Restriction.objects.create(profile=into, since=source.restricted_at, **said)
+    _note(c, Restriction.objects.create(profile=into, since=source.restricted_at, **said))
     into.restricted_at = source.restricted_at
     into.save(update_fields=["restricted_at"])
 
@@ -119,13 +133,25 @@ def _restriction_of(profile: Profile) -> Restriction:
 def _lift(c: Changes, found: Restriction, actor: str) -> None:
     found.lifted_at, found.lift_actor = clock.now(), actor[:64]
     found.save()
-    _mark(c, None)
+    _mark(c, c.profile, None)
 
 
-def _mark(c: Changes, since: dt.datetime | None) -> None:
-    c.profile.restricted_at = since
-    c.profile.save(update_fields=["restricted_at"])
-    c.refresh()
+def _call_off(found: Restriction) -> None:
+    found.lift_actor, found.lift_reason, found.announced_how = "", "", ""
+    found.announced_at, found.lifts_at = None, None
+    found.save()
+
+
+def _note(c: Changes, found: Restriction) -> None:
+    """Write it into the journal; a lifting is not: what a restore cannot know to be lifted stays restricted."""
+    said = {name: getattr(found, name) for name in ("since", "method", "actor", "reason")}
+    c.note(JournalEntry.Kind.RESTRICTED, said, of=found.profile)
+
+
+def _mark(c: Changes, profile: Profile, since: dt.datetime | None) -> None:
+    profile.restricted_at = since
+    profile.save(update_fields=["restricted_at"])
+    c.refresh(profile)
 
 
 def _check(reason: str, *, needed: bool) -> None:

@@ -22,9 +22,9 @@ from django.db import transaction
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import NotFound
 from regulars.consent.arrived_contacts import refusals_due
-from regulars.consent.journal import JournalDraft
-from regulars.consent.models import ConsentEvent
-from regulars.consent.record import Decision
+from regulars.consent.journal import JournalDraft, new_entry
+from regulars.consent.models import ConsentEvent, JournalEntry
+from regulars.consent.record import Decision, append_copies
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.record import repeat_all as repeat_decisions
 from regulars.consent.refresh import refresh_all_views
@@ -97,7 +97,8 @@ class _Unit:
         if stale := self._customers(self.stale_documents):
             rebuild_all(stale)
         if stale := self._customers(self.stale_views):
-            rows = refresh_all_views(stale)
+            rows, too_young = refresh_all_views(stale)
+            self.journal.decisions += too_young
             self.lake_is_behind |= bool(rows)
             self.closed |= {row.profile_id for row in rows if row.has_lost}
             if ended := [row.profile_id for row in rows if row.ends_rule_claims]:
@@ -106,9 +107,9 @@ class _Unit:
 
     def follow(self) -> None:
         """Carry out what follows from everything that was written."""
+        self.refresh_views()
         if not self.is_journalled:
             self.journal.save()
-        self.refresh_views()
         if self.lake_is_behind or self.happened:
             queue_lake_fill()
         affected = self._customers(self.changed | self.happened)
@@ -185,6 +186,15 @@ class Changes:
         self._unit.first_of |= recorded.first_of
         self._unit.journal.decisions += recorded.events
         return recorded.events
+
+    def copy_decisions(self, events: Iterable[ConsentEvent], to: Profile) -> None:
+        """Append decisions of one customer's ledger to another's, each exactly as it was made."""
+        self._unit.journal.decisions += append_copies(self.find(to), events).events
+        self._unit.mark_changed({self.find(to).pk})
+
+    def note(self, kind: JournalEntry.Kind, body: dict[str, Any], of: Who | None = None) -> None:
+        """Write into the journal what a restored backup has to repeat, beside decisions and facts."""
+        self._unit.journal.others.append(new_entry(kind, self._find(of).pk, body))
 
     def repeat_all(self, decisions: Sequence[ConsentEvent]) -> None:
         """Append decisions exactly as they were made once."""
