@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 
 from regulars.base import clock
+from regulars.clients.models import ClientGrant, ResourceServer, management_audience
 from regulars.consent.record import Decision
+from regulars.events.models import InboxItem, Source
 from regulars.events.record import record
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute
+from regulars.usecases.correct_facts import correct
 from regulars.usecases.decide_consent import decide
+from regulars.usecases.process_event import process_message
+from regulars.usecases.restrict import restrict
 from regulars.usecases.unit_of_work import changes
 
 
@@ -74,3 +80,78 @@ def test_fact_says_what_it_may_be_used_for_and_why_for_nothing(api_client, chika
     }
     decide(chika, Decision("personalise", "withdrawn", "profile"))
     assert uses()["gender"] == (False, "consent_over")
+
+
+MESSAGE = {
+    "traits": {"gender": "female", "address": {"city": "Porto"}, "plan": "gold"},
+    "context": {"ip": "203.0.113.7", "traits": {"gender": "Female"}},
+}
+
+
+@pytest.fixture
+def timeline(api_client, chika):
+    """Events of both kinds, and the timeline as the application reads it: name → event."""
+    Attribute.objects.get_or_create(key="gender", defaults={"label": "Gender", "purposes": ["serve", "measure"]})
+    shop = Source.objects.create(name="Shop", slug="shop", kind="server")
+    item = InboxItem.objects.create(
+        source=shop,
+        message_id="m-1",
+        type="identify",
+        body=json.dumps({**MESSAGE, "userId": chika.user_id, "type": "identify"}),
+        received_at=clock.now(),
+    )
+    process_message(item)
+    with changes(chika, "login") as c:
+        c.record_event("Signed In", {"connection": "google-oauth2"})
+
+    def read() -> dict[str, dict[str, object]]:
+        events = api_client.get("/regulars/v1/profiles/google-oauth2%7C1001/timeline")["events"]
+        return {each["name"]: each for each in events}
+
+    return read
+
+
+def test_timeline_shows_traits_while_their_facts_may_be_used(timeline, chika):
+    identified = timeline()["Identified"]
+
+    assert identified["properties"] == MESSAGE["traits"]
+    assert identified["context"]["traits"] == {"gender": "Female"}
+
+
+def test_timeline_shows_no_trait_that_the_customer_deleted(timeline, chika):
+    with changes(chika, "customer_deleted") as c:
+        c.retract(list(c.profile.facts.filter(attribute="gender")))
+    identified = timeline()["Identified"]
+
+    assert "female" not in json.dumps(identified).lower()
+    assert identified["properties"] == {"address": {"city": "Porto"}, "plan": "gold"}
+    assert identified["context"] == {"ip": "203.0.113.7", "traits": {}}
+
+
+def test_timeline_shows_no_trait_that_was_corrected(timeline, chika):
+    correct(chika, "gender", "male", reason="By phone.", staff="ana")
+
+    assert "gender" not in timeline()["Identified"]["properties"]
+
+
+def test_timeline_ends_with_the_interest_that_events_were_collected_for(timeline, chika):
+    assert set(timeline()) == {"Identified", "Signed In"}
+    decide(chika, Decision("measure", "objected", "profile"))
+
+    assert set(timeline()) == {"Signed In"}
+
+
+def test_timeline_of_a_restricted_customer_is_empty(timeline, chika):
+    restrict(chika, "profile")
+
+    assert timeline() == {}
+
+
+def test_timeline_for_another_purpose_needs_consent_to_the_whole_of_it(timeline, chika):
+    api = ResourceServer.objects.create(identifier=management_audience(), name="Management", scopes=["read:users"])
+    timeline()  # makes the application
+    ClientGrant.objects.create(client_id="bot", resource_server=api, scopes=["read:users"], purpose="personalise")
+    assert timeline() == {}
+    decide(chika, Decision("personalise", "given", "profile"))
+
+    assert set(timeline()) == {"Identified", "Signed In"}

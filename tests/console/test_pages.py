@@ -7,10 +7,13 @@ from django.test import Client
 
 from regulars.consent.record import Decision, record
 from regulars.consent.refresh import refresh_views
+from regulars.events.models import Source
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
+from regulars.usecases.decide_consent import decide
 from regulars.usecases.find_customers import customer_name
+from regulars.usecases.unit_of_work import changes
 
 NASTY = "<script>alert(1)</script>"
 
@@ -89,7 +92,7 @@ def test_home_costs_the_same_for_one_customer_as_for_many(console, chika, django
     for number in range(20):
         _named(number, f"Customer {number}")
 
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         console.get("/console/")
 
 
@@ -176,7 +179,7 @@ def test_an_unknown_customer_id_is_not_found(console):
 def test_the_customer_page_needs_few_queries(console, django_assert_max_num_queries):
     _named(1, "Chika Abe")
 
-    with django_assert_max_num_queries(28):  # including the next question and the reasons of past decisions
+    with django_assert_max_num_queries(29):  # including the next question and the reasons of past decisions
         console.get("/console/customers/google-oauth2%7C1")
 
 
@@ -203,3 +206,17 @@ def test_a_character_that_no_text_may_hold_is_refused_in_words_on_either_databas
     assert answer.status_code == 400
     assert "contains a NUL character" in answer.content.decode()
     assert console.post("/console/questions/settings", {"pace": "0\0"}).status_code == 400
+
+
+def test_console_shows_no_event_that_the_customer_objected_to(console, chika):
+    shop = Source.objects.create(name="Shop", slug="shop")
+    with changes(chika, "test") as c:
+        c.record_event("Signed In", {})
+        c.record_message("Diapers Viewed", {}, source=shop)
+    page, home = "/console/customers/google-oauth2%7C1001", "/console/"
+    assert all("Diapers Viewed" in console.get(each).content.decode() for each in (page, home))
+    decide(chika, Decision("measure", "objected", "profile"))
+
+    assert not any("Diapers Viewed" in console.get(each).content.decode() for each in (page, home))
+    assert all("Signed In" in console.get(each).content.decode() for each in (page, home))
+    assert "stored and not shown" in console.get(page).content.decode()

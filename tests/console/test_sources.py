@@ -9,6 +9,7 @@ import pytest
 
 from regulars.base import clock
 from regulars.base.jobs.models import Job, Queue
+from regulars.consent.record import Decision, record
 from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
 from regulars.enrichment.save import SourceLimits, save_source
 from regulars.events.identifiers import IdProblem
@@ -148,6 +149,15 @@ def test_lookups_are_counted_and_failures_are_shown(console):
     assert [counts[name] for name in ("asked", "found", "nothing", "failed")] == [3, 1, 1, 1]
     assert "http_503" in console.get(CENSUS).content.decode()
     assert "33 %" in console.get("/console/sources").content.decode()
+
+
+def test_answer_about_a_customer_is_shown_while_its_purpose_is_open(console, chika):
+    save_source("us-census-acs", {"api_key": KEY})
+    Lookup.objects.create(source_key="us-census-acs", profile=chika, question="1", answer={"area_median_income": 98765})
+    assert "98765" in console.get(CENSUS).content.decode()
+    record(chika, Decision("measure", "objected", "profile"))
+
+    assert "98765" not in console.get(CENSUS).content.decode()
 
 
 @pytest.mark.parametrize(

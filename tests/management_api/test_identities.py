@@ -13,10 +13,11 @@ from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
 from regulars.oauth.models import SessionClient
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import user
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import keep_token
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.run import run
@@ -232,3 +233,15 @@ def test_rule_may_use_a_provider_token_and_its_record_hides_it(chika):
 
     assert outcome.id_token_claims == {"https://x/t": len("ya29-secret")}
     assert "ya29-secret" not in str(RuleRun.objects.get().steps)
+
+
+def test_linking_shows_no_identity_that_the_user_itself_does_not_show(api_client, two_users):
+    Identity.objects.create(
+        profile=two_users[0], provider="anonymous", provider_user_id="a-1", asserted_by=Asserter.PUBLIC_KEY
+    )
+    linked = api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"}).json()
+    shown = api_client.get("/v2/users/google-oauth2%7C1")["identities"]
+    unlinked = api_client.call("DELETE", f"{PATH}/facebook/2").json()
+
+    assert [each["user_id"] for each in linked] == [each["user_id"] for each in shown] == ["1", "2"]
+    assert [each["user_id"] for each in unlinked] == ["1"]

@@ -97,6 +97,17 @@ def test_the_count_tells_which_condition_costs_how_many(make_customer, fill_lake
     assert counted.parts[1].text == "continent:Europe"
 
 
+def test_sample_names_no_customer_whose_purpose_closed_after_the_lake_was_filled(make_customer, fill_lake):
+    chika, dov = make_customer(LOOKED, **FITS), make_customer(LOOKED, **FITS)
+    fill_lake()
+    assert set(count(WOMEN, "personalise").sample) == {chika.pk, dov.pk}
+    record(chika, Decision("personalise", "withdrawn", "profile"))
+    dov.facts.filter(attribute="gender").delete()
+    refresh_views(dov)
+
+    assert count(WOMEN, "personalise").sample == []
+
+
 def test_evaluating_again_changes_only_what_moved(make_customer):
     chika = make_customer(**FITS)
     segment = save_segment("Women", "gender:female", "personalise")

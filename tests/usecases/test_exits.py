@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.management_api.conftest import ApiClient
 from tests.ran_out import let_consents_run_out
+from tests.usecases.entry_points import ENTRY_POINTS, NOTHING
+from tests.usecases.walk_entry_points import entry_points
 
 import regulars
 from regulars.base import clock
@@ -42,31 +44,43 @@ PACKAGE = Path(regulars.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs/operator/purposes-and-consents.md"
 BEGIN, END = "<!-- exits: begin -->\n", "<!-- exits: end -->"
 READERS = {
-    "regulars.consent.view": {"view", "view_all", "views", "served_user", "with_served_traits", "readable_users", "uses_of_facts", "withheld"},
-    "regulars.consent.models": {"PermittedView"},
-    "regulars.profiles.models": {"Fact"},
+    "regulars.base.lake.query": {"query"},
+    "regulars.consent.models": {"PermittedView", "JournalEntry"},
+    "regulars.consent.view": {"view", "view_all", "views", "served_user", "with_served_traits", "readable_users", "uses_of_events", "uses_of_facts", "withheld"},
+    "regulars.enrichment.models": {"Lookup"},
+    "regulars.events.models": {"Event", "InboxItem"},
+    "regulars.events.read": {"happened", "named", "timeline"},
     "regulars.profiles.document": {"user"},
+    "regulars.profiles.models": {"Fact", "IdentityConflict", "ProviderAnswer"},
+    "regulars.questions.models": {"Impression"},
+    "regulars.rules.models": {"RuleRun"},
+    "regulars.segments.models": {"Membership"},
     "regulars.usecases.customer_data": {"facts_of"},
+    "regulars.usecases.permitted_events": {"permitted_events"},
 }  # fmt: skip
-ATTRIBUTES = {"document", "facts", "permitted_views"}
+ATTRIBUTES = {"document", "facts", "impressions", "lookups", "memberships", "permitted_views", "rule_runs"}
 
 
 def readers() -> Iterator[str]:
-    """Yield the modules above the gate that read facts, permitted views or the user document."""
+    """Yield the modules above the gate that read what is known of customers."""
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
         if name.startswith(("profiles/", "consent/")) or "/migrations/" in name:
             continue
+        package = ["regulars", *name.split("/")[:-1]]
         for node in ast.walk(ast.parse(path.read_text())):
-            is_import = isinstance(node, ast.ImportFrom) and READERS.get(node.module or "", set()).intersection(
-                each.name for each in node.names
-            )
-            if is_import or (isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES):
+            if isinstance(node, ast.ImportFrom):
+                parents = package[: len(package) + 1 - node.level] if node.level else []
+                source = ".".join([*parents, *filter(None, [node.module])])
+                is_reader = not READERS.get(source, set()).isdisjoint(each.name for each in node.names)
+            else:
+                is_reader = isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES
+            if is_reader:
                 yield name
                 break
 
 
-def test_every_reader_of_facts_is_a_registered_exit_or_lets_nothing_out():
+def test_every_reader_of_customers_is_a_registered_exit_or_lets_nothing_out():
     found = set(readers())
     registered = {module for each in EXITS for module in each.modules}
 
@@ -74,6 +88,16 @@ def test_every_reader_of_facts_is_a_registered_exit_or_lets_nothing_out():
     assert [name for name in sorted(registered | set(INSIDE)) if not (PACKAGE / name).exists()] == []
     assert registered.isdisjoint(INSIDE)
     assert len({each.name for each in EXITS}) == len(EXITS)
+
+
+def test_every_entry_point_belongs_to_an_exit_or_shows_nothing():
+    """A page of addresses that is registered does not cover the next address in its file: each is named."""
+    registered = [*NOTHING, *(each for found in ENTRY_POINTS.values() for each in found)]
+
+    assert entry_points() - set(registered) == set()
+    assert set(registered) - entry_points() == set()
+    assert len(set(registered)) == len(registered)
+    assert set(ENTRY_POINTS) <= {each.name for each in EXITS}
 
 
 class World:

@@ -17,6 +17,7 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
+from regulars.events.models import Event
 from regulars.profiles.assertions import PROOFS, RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
@@ -34,6 +35,8 @@ PREFETCHED, PREFETCHED_BY_PLACE, OUTDATED = "traits_to_serve", "traits_by_place"
 SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES)
 # What the login itself needs, and all that is served while processing is restricted (Art. 18 GDPR).
 LOGIN_NEEDS = frozenset({"email", "email_verified", "phone_number", "phone_verified", "username"})
+# The legitimate interest in what sources of events send.
+COLLECTED_FOR = "measure"
 # Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
     "not_allowed": "the customer does not allow the purpose",
@@ -294,6 +297,33 @@ def of_whom_open(profiles: Sequence[Profile], purpose: str) -> set[int]:
     if found is None:
         return set()
     return {key for key, status in ConsentStatus.of(profiles, clock.now()).items() if status.allows(found)}
+
+
+@dataclass(frozen=True)
+class EventUse:
+    """Whether events may be used for a purpose: those that Regulars recorded itself, and those that sources sent."""
+
+    own: bool
+    sent: bool
+
+    def opens(self, event: Event) -> bool:
+        return self.own if event.source_id is None else self.sent
+
+
+def uses_of_events(profiles: Sequence[Profile], purpose: str) -> dict[int, EventUse]:
+    """Return profile id → the events that may be used for a purpose now, in as many queries as for one.
+
+    Events follow the rules of facts without a decision: the account needs those of Regulars itself, and those of sources rest
+    on the legitimate interest in measuring. Raises `Invalid("unknown_purpose")`.
+    """
+    found = get_purpose(purpose)
+    own, sent = Fact(basis=Purpose.Basis.CONTRACT), Fact(basis=Purpose.Basis.LEGITIMATE_INTEREST, purpose=COLLECTED_FOR)
+
+    def passes(status: ConsentStatus, like: Fact) -> bool:
+        return status.allows(found) and status.fact_stands(like) and status.covers(found, like)
+
+    statuses = ConsentStatus.of(profiles, clock.now())
+    return {key: EventUse(passes(status, own), passes(status, sent)) for key, status in statuses.items()}
 
 
 def live_facts(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:

@@ -9,9 +9,18 @@ from .models import Event
 from .own_events import OWN_SOURCE
 
 
-def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None) -> list[Event]:
-    """Return at most `limit` events before an instant, newest first (keyset paging)."""
+def timeline(
+    profile_id: int, limit: int = 50, before: dt.datetime | None = None, *, own: bool = True, sent: bool = True
+) -> list[Event]:
+    """Return at most `limit` events before an instant, newest first (keyset paging).
+
+    `own` are those that Regulars recorded itself, `sent` those of sources; without one of them the others are listed.
+    """
     events = Event.objects.filter(profile_id=profile_id)
+    if not own:
+        events = events.exclude(source=None)
+    if not sent:
+        events = events.filter(source=None)
     if before is not None:
         events = events.filter(at__lt=before)
     return list(events.select_related("source").order_by("-at", "-id")[:limit])

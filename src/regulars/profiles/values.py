@@ -284,3 +284,8 @@ def _option(attribute: Attribute | None, text: str) -> str:
 
 def _bad(sentence: str) -> DomainError:
     return Invalid("bad_value", sentence, "value")
+
+
+def comparable(value: Any) -> str:
+    """Return a text that is the same for values that are one word to a customer: Porto and PORTO."""
+    return json.dumps(value.strip().casefold() if isinstance(value, str) else value, sort_keys=True)

@@ -20,6 +20,7 @@ from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
 
+from .evaluate import matching_now
 from .save import expanded, parse_cached
 from .small_groups import SMALL_GROUP, refuse_identifying, rounded
 from .vocabulary import Vocabulary
@@ -38,7 +39,7 @@ class PartCount:
 
 @dataclass(frozen=True)
 class SegmentCount:
-    """`inside` + `unknown` + `outside` is everybody. `sample` are ids of a few of those inside.
+    """`inside` + `unknown` + `outside` is everybody. `sample` are ids of a few of those inside, who still are at this moment.
 
     If not `exact`, numbers are rounded and 0 is "fewer than ten"; parts and sample are left out.
     """
@@ -111,6 +112,7 @@ def count(text: str, purpose: str) -> SegmentCount:
     )
     [row] = query(exp.select(*measures, picked, dialect=DIALECT).from_(people.subquery("people")))
     inside, outside, everybody, *costs, sample = row
+    matching = matching_now(condition, permitted, sample or [])
     return SegmentCount(
         inside=inside,
         outside=outside,
@@ -119,7 +121,7 @@ def count(text: str, purpose: str) -> SegmentCount:
             PartCount(to_text(part), remaining, without)
             for part, remaining, without in zip(parts, costs[::2], costs[1::2], strict=True)
         ],
-        sample=list(sample or []),
+        sample=[number for number in sample or [] if number in matching],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -15,6 +15,7 @@ from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, S
 from regulars.base.conditions.document_terms import Terms
 from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView, Purpose
+from regulars.consent.view import of_whom_open
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous
 from regulars.profiles.models import Profile
@@ -113,6 +114,14 @@ def evaluate_segment(segment: Segment) -> list[Change]:
     Membership.objects.bulk_create(fresh, batch_size=1000)
     Membership.objects.bulk_update(moved, ["state", "since"], batch_size=500)
     return changes
+
+
+def matching_now(condition: Condition, purpose: str, profile_ids: Collection[int]) -> set[int]:
+    """Return those of a few customers who match by what may be used at this moment. The lake is seconds behind."""
+    people = list(Profile.objects.filter(pk__in=profile_ids, merged_into=None))
+    views = PermittedView.objects.filter(profile__in=of_whom_open(people, purpose), purpose=purpose)
+    events, now = _events_of(people, [condition]), clock.now()
+    return {each.profile_id for each in views if holds(condition, Person(each.terms, events(each.profile_id)), now)}
 
 
 def _events_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import resolve
+from regulars.profiles.values import comparable
 from regulars.questions.models import Question
 from regulars.questions.wording import text_in
 from regulars.segments.models import Membership
@@ -218,14 +218,9 @@ def _beside(fact: Fact, winner: Fact | None, newest: Fact) -> str:
     """Return the `why_not` of a usable fact beside the one that wins."""
     if winner is None or fact.pk == winner.pk:
         return ""
-    if _alike(fact.value) == _alike(winner.value):
+    if comparable(fact.value) == comparable(winner.value):
         return "confirms"
     return "another_wins" if newest.pk == fact.pk else "replaced"
-
-
-def _alike(value: Any) -> str:
-    """Porto and PORTO are one word to a customer."""
-    return json.dumps(value.strip().casefold() if isinstance(value, str) else value, sort_keys=True)
 
 
 def _app_names(facts: list[Fact]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Every place where values of customers leave: its purpose, its grain, and how it learns of a change.
 
-`tests/usecases/test_exits.py` finds the readers of facts in the source: one that is in no row here fails it. The same suite tries
-the exits in every state of consent, and keeps the table in `docs/operator/purposes-and-consents.md`.
+`tests/usecases/test_exits.py` finds the readers of facts, events, memberships, look-ups and the lake in the source, and every
+address, command and job: one that belongs to no row here fails it. The same suite tries the exits in every state of consent, and
+keeps the table in `docs/operator/purposes-and-consents.md`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ CACHED = "reads the permitted view, written in the transaction of the change"
 
 @dataclass(frozen=True)
 class Exit:
-    """One exit. `modules` read facts or permitted views for it, as paths in the package."""
+    """One exit. `modules` read what is known of customers for it, as paths in the package."""
 
     name: str
     purpose: str
@@ -30,7 +31,25 @@ EXITS = (
     Exit(
         "Claims remembered from rules", "serve", ONE, "forgotten in the transaction of the change", ("oauth/claims.py",)
     ),
-    Exit("User in rules and their trials", "serve", ONE, CACHED, ("usecases/login.py", "rules/trial_report.py")),
+    Exit(
+        "User in rules and their trials",
+        "serve",
+        ONE,
+        CACHED,
+        ("usecases/login.py", "rules/run.py", "rules/trial_report.py"),
+    ),
+    Exit(
+        "Records of what rules did",
+        "serve",
+        ONE,
+        "inputs and console lines are cleared by a job",
+        (
+            "interfaces/console/views/rule_runs.py",
+            "interfaces/console/views/rules.py",
+            "rules/replay_runs.py",
+            "rules/run_records.py",
+        ),
+    ),
     Exit("Management API: read", "the grant's", ONE, LIVE, ("interfaces/management_api/users.py",)),
     Exit("Management API: search and sort", "the grant's", ONE, CACHED, ("usecases/find_customers.py",)),
     Exit(
@@ -40,8 +59,18 @@ EXITS = (
         LIVE + "; closed facts say why, without a value",
         ("interfaces/api/profiles.py",),
     ),
+    Exit("Timeline of the API", "the grant's", ONE, LIVE, ("usecases/permitted_events.py",)),
     Exit(
-        "Segment members", "the segment's", ONE, "evaluated in the transaction of the change", ("segments/evaluate.py",)
+        "Segment members",
+        "the segment's",
+        ONE,
+        "evaluated in the transaction of the change",
+        (
+            "interfaces/api/segments.py",
+            "interfaces/console/views/segments.py",
+            "segments/evaluate.py",
+            "segments/members.py",
+        ),
     ),
     Exit("Segment export", "the segment's", ONE, LIVE, ("segments/export_members.py",)),
     Exit(
@@ -49,17 +78,48 @@ EXITS = (
         "the segment's",
         GROUP,
         "the lake is filled within seconds",
-        ("segments/count.py", "usecases/lake.py"),
+        ("insights/run_chart.py", "segments/count.py", "segments/known.py", "usecases/lake.py"),
     ),
+    Exit("Sample of a count", "the segment's", ONE, LIVE, ("segments/count.py", "segments/evaluate.py")),
     Exit(
         "Destinations, retries and replay",
         "the destination's and the segment's",
         ONE,
         LIVE,
-        ("destinations/message.py", "destinations/update_requests.py", "destinations/follow.py"),
+        (
+            "destinations/follow.py",
+            "destinations/message.py",
+            "destinations/update_requests.py",
+            "usecases/deliver.py",
+        ),
     ),
-    Exit("Look-ups", "the source's", ONE, LIVE, ("enrichment/look_up.py", "enrichment/reliability.py")),
-    Exit("Choice of questions", "the question's", ONE, LIVE, ("questions/customer_context.py",)),
+    Exit(
+        "Look-ups and their answers in the console",
+        "the source's",
+        ONE,
+        LIVE + "; kept answers are cleared by a job",
+        (
+            "enrichment/look_up.py",
+            "enrichment/reliability.py",
+            "interfaces/console/views/sources.py",
+            "usecases/enrich.py",
+        ),
+    ),
+    Exit(
+        "Choice of questions, and the value that a question asks to confirm",
+        "the question's",
+        ONE,
+        LIVE,
+        (
+            "interfaces/api/questions.py",
+            "interfaces/login/question.py",
+            "questions/customer_context.py",
+            "questions/next_question.py",
+            "questions/preview.py",
+            "questions/wording.py",
+            "usecases/shown_notices.py",
+        ),
+    ),
     Exit(
         "Statistics of questions",
         "measure",
@@ -73,8 +133,9 @@ EXITS = (
         "each",
         ONE,
         LIVE + "; closed facts say why",
-        ("interfaces/console/views/customers.py",),
+        ("interfaces/console/views/customers.py", "usecases/identity_conflicts.py"),
     ),
+    Exit("Recent activity in the console", "serve", ONE, LIVE, ("interfaces/console/views/home.py",)),
     Exit(
         "The customer's own page and export",
         "the customer's right",
@@ -85,6 +146,7 @@ EXITS = (
             "interfaces/account/profile.py",
             "usecases/customer_data.py",
             "usecases/export.py",
+            "usecases/export_tables.py",
         ),
     ),
     Exit(
@@ -99,11 +161,26 @@ EXITS = (
             "interfaces/api/questions.py",
         ),
     ),
+    Exit(
+        "Backups",
+        "none: stored only",
+        ONE,
+        "what was decided since is repeated when one is restored, before anything is served",
+        ("operations/backup.py", "usecases/replay_journal.py"),
+    ),
 )
-# Modules that read facts and let nothing out: they write them, delete them or compare accounts.
+# Modules that read what is known and let nothing out: they write it, delete it, count rows or compare accounts.
 INSIDE = (
     "base/conditions/sql.py",
+    "enrichment/save.py",
+    "events/inbox.py",
+    "events/read.py",
+    "events/record.py",
     "oauth/browser_session.py",
+    "operations/doctor.py",
+    "operations/running_checks.py",
+    "questions/answer.py",
+    "usecases/answer_question.py",
     "usecases/browsers.py",
     "usecases/clear_closed.py",
     "usecases/complete_social_login.py",
@@ -114,6 +191,7 @@ INSIDE = (
     "usecases/link_accounts.py",
     "usecases/lower_public_keys.py",
     "usecases/merge.py",
+    "usecases/message_proofs.py",
     "usecases/personal_data.py",
     "usecases/process_event.py",
     "usecases/record_disclosures.py",

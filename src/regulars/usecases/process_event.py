@@ -15,6 +15,7 @@ from django.db import DatabaseError, DataError, connection, transaction
 
 from regulars.base import clock
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.consent.view import COLLECTED_FOR
 from regulars.events.counts import add_counts
 from regulars.events.event_time import event_time
 from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
@@ -43,7 +44,6 @@ log = logging.getLogger("regulars.events")
 TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
 # Segment's reserved traits → our attributes; a dotted path leads into nested ones.
-COLLECTED_FOR = "measure"  # the legitimate interest in what sources of events send
 TRAITS = {
     "email": "email",
     "name": "name",

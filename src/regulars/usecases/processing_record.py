@@ -20,6 +20,7 @@ from regulars.clients.models import ClientGrant
 from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
 from regulars.consent.models import Purpose
+from regulars.consent.view import COLLECTED_FOR
 from regulars.destinations.kind import KINDS as DESTINATION_KINDS
 from regulars.destinations.message import mapping_of
 from regulars.destinations.models import Destination
@@ -213,7 +214,7 @@ def _lookups() -> Iterator[tuple[Iterable[str], Origin]]:
 def _events(attributes: Iterable[Attribute]) -> Iterator[tuple[Iterable[str], Origin]]:
     keys = sorted({*TRAITS.values(), *(each.key for each in attributes)})
     for each in Source.objects.filter(enabled=True).order_by("slug"):
-        yield keys, Origin("event", each.name, "measure")
+        yield keys, Origin("event", each.name, COLLECTED_FOR)
 
 
 def _received() -> dict[tuple[RecipientKind, str], set[str]]:

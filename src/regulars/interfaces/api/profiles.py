@@ -13,7 +13,7 @@ from pydantic.config import JsonDict
 from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent
 from regulars.consent.view import uses_of_facts
-from regulars.events.read import source_of, timeline
+from regulars.events.read import source_of
 from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
@@ -21,6 +21,7 @@ from regulars.profiles.document import iso
 from regulars.usecases.account_mails import lifting_address
 from regulars.usecases.grant_purposes import purpose_of
 from regulars.usecases.import_consents import import_consents
+from regulars.usecases.permitted_events import permitted_events
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, restrict
 from regulars.usecases.users import find_user
@@ -103,7 +104,10 @@ class ProfileFacts(Schema):
 
 
 class TimelineEvent(Schema):
-    """One event, as its source sent it. `message` has the other fields of the message; `marks` what of it could not be used."""
+    """One event, as its source sent it, without traits that may not be used for the purpose of the application's grant.
+
+    `message` has the other fields of the message; `marks` what of it could not be used.
+    """
 
     name: str
     type: str
@@ -118,7 +122,7 @@ class TimelineEvent(Schema):
 
 
 class ProfileTimeline(Schema):
-    """Events of one customer, the newest first."""
+    """Events of one customer that may be used for the purpose of the application's grant, the newest first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"events": [EVENT]}]})
 
@@ -241,7 +245,8 @@ def import_decisions(request: HttpRequest, body: DecisionList) -> Any:
 )
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
-    events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))
+    profile, purpose = find_user(user_id), purpose_of(caller_of(request).client_id)
+    events = permitted_events(profile, purpose, query.limit, _in_utc(query.before)).events
     return {
         "events": [
             {

@@ -18,7 +18,9 @@ from regulars.base.tokens.jwt import verify
 from regulars.base.tokens.kinds import TokenKind
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
-from regulars.profiles.document import rebuild
+from regulars.profiles.assertions import Place
+from regulars.profiles.auth0_user import Auth0Identity
+from regulars.profiles.document import identities_at, rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
 from regulars.usecases.link_accounts import TokenSignIn, check_link_by_token
@@ -56,7 +58,7 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
     link(primary, other, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
-    return Status(201, rebuild(primary)["identities"])
+    return Status(201, _readable_identities(primary))
 
 
 @router.delete(
@@ -75,7 +77,13 @@ def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary
     if identity is None:
         raise ApiError(400, "inexistent_identity", "This user has no such identity.")
     unlink(primary, identity, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
-    return rebuild(primary)["identities"]
+    return _readable_identities(primary)
+
+
+def _readable_identities(profile: Profile) -> list[Auth0Identity]:
+    """Return the identities that applications read, as of the user itself: ids that browsers and shops gave are not among them."""
+    rebuild(profile)
+    return identities_at(profile, Place.RULES)
 
 
 def _is_machine(caller: Caller, primary: Profile, *, by_token: bool) -> bool:

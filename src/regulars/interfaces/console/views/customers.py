@@ -14,7 +14,6 @@ from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.view import WHY_UNUSED, uses_of_facts, views
-from regulars.events.read import timeline
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import LONGEST, display_value, write_value
@@ -23,6 +22,8 @@ from regulars.usecases.correct_facts import LONGEST_REASON, may_staff_correct
 from regulars.usecases.correct_facts import correct as write
 from regulars.usecases.customer_data import facts_of
 from regulars.usecases.find_customers import CustomerPage, customer_name, find_customers
+from regulars.usecases.grant_purposes import ACCOUNT
+from regulars.usecases.permitted_events import permitted_events
 
 from ..forms import FormError, form_error, form_page, row_number
 from ..pages import done, may, show, staff_page
@@ -69,6 +70,7 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
     )
     # what each purpose may use now, according to the consent gate
     permitted = views(profile)
+    happened = permitted_events(profile, ACCOUNT, EVENTS)
     context = {
         "person": profile,
         "name": customer_name(profile),
@@ -85,7 +87,8 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
             for purpose in Purpose.objects.filter(active=True).order_by("key")
         ],
         "consents": consents,
-        "happened": timeline(profile.pk, EVENTS),
+        "happened": happened.events,
+        "events_in_use": happened.use,
         "preview": preview(profile),
         "decisions": decisions_of(profile, DECISIONS),
         "correctable": [each for each in attributes.values() if may_staff_correct(each)]

@@ -16,6 +16,7 @@ from regulars.base import clock
 from regulars.base.mail_server import sends_to_files
 from regulars.clients.models import Client
 from regulars.connections.login_methods import has_passwords, social_connections
+from regulars.consent.view import uses_of_events
 from regulars.events.models import Event
 from regulars.insights.charts.protocol import ChartScope
 from regulars.insights.run_chart import run_chart
@@ -25,6 +26,7 @@ from regulars.questions.models import Question
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
 from regulars.usecases.find_customers import customer_name
+from regulars.usecases.grant_purposes import ACCOUNT
 from regulars.usecases.retention import upcoming
 
 from ..pages import may, staff_page
@@ -64,10 +66,11 @@ def home(request: HttpRequest) -> HttpResponse:
         chart = chart.redrawn([(day, rounded(number)) for day, number in chart.rows])
     events = list(Event.objects.filter(at__lte=now).order_by("-at", "-id")[:RECENT]) if exact else []
     people = Profile.objects.in_bulk({event.profile_id for event in events})
+    uses = uses_of_events(list(people.values()), ACCOUNT)
     recent = [
         {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
         for event in events
-        if event.profile_id in people
+        if event.profile_id in people and uses[event.profile_id].opens(event)
     ]
     context = {
         "figures": figures,

@@ -18,6 +18,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import QueueStatus, queue_status
 from regulars.consent.models import Purpose
+from regulars.consent.view import of_whom_open
 from regulars.enrichment.look_up import fresh_days
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
 from regulars.enrichment.reliability import MIN_COMPARED, doubtful_sources, report
@@ -339,6 +340,11 @@ def _enrichment_page(
     # A source that receives personal data needs a purpose based on consent
     purposes = Purpose.objects.filter(active=True).order_by("key")
     allowed = purposes if source.is_about_areas else purposes.filter(basis=Purpose.Basis.CONSENT)
+    recent = list(
+        Lookup.objects.filter(source_key=key).select_related("profile").order_by("-asked_at", "-id")[:RECENT_LOOKUPS]
+    )
+    asked_about = [each.profile for each in recent if each.profile]
+    is_open = of_whom_open(asked_about, saved.purpose_id) if saved else set()
     context = {
         "key": key,
         "source": source,
@@ -347,11 +353,7 @@ def _enrichment_page(
         "values": settings_shown(source.fields, kept, settings_given(request, source.fields)),
         "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in allowed],
         "counts": _lookup_counts().get(key, NO_LOOKUPS),
-        "recent": list(
-            Lookup.objects.filter(source_key=key)
-            .select_related("profile")
-            .order_by("-asked_at", "-id")[:RECENT_LOOKUPS]
-        ),
+        "recent": [(row, row.profile_id is None or row.profile_id in is_open) for row in recent],
         "limits": [(name, *LIMIT_LABELS[name], given.get(name, "")) for name in LIMITS],
         "report": report(key),
         "today": SourceDay.objects.filter(source_key=key, day=clock.today()).first() or SourceDay(source_key=key),
