@@ -500,7 +500,7 @@ def test_22_expired_consent_is_recorded_and_leaves_segments(chika, french, later
     ],
 )
 def test_23_age_of_consent_depends_on_the_country(born, country, young):
-    assert is_too_young(born, country, dt.datetime(2026, 11, 25, tzinfo=dt.UTC)) is young
+    assert is_too_young(born, [country], dt.datetime(2026, 11, 25, tzinfo=dt.UTC)) is young
 
 
 def test_23_child_is_not_profiled_in_spite_of_consent(chika):

@@ -81,9 +81,9 @@ def test_one_rule_for_29_february(monkeypatch):
 
     assert age_of("2008-02-29", before) == []
     assert age_of("2008-02-29", on)[0].value == "18-24"
-    assert (is_too_young("2010-02-29", "", before), is_too_young("2010-02-28", "", before)) == (False, False)
+    assert (is_too_young("2010-02-29", [], before), is_too_young("2010-02-28", [], before)) == (False, False)
     assert (
-        is_too_young("2012-02-29", "LU", dt.datetime(2028, 2, 28, tzinfo=dt.UTC)),
+        is_too_young("2012-02-29", ["LU"], dt.datetime(2028, 2, 28, tzinfo=dt.UTC)),
         age_on(dt.date(2012, 2, 29), dt.date(2028, 2, 29)),
     ) == (True, 16)
 

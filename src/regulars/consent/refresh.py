@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from regulars.profiles.document import BAGS, rebuild_all
 from regulars.profiles.models import Profile
 
 from .fold import YES
-from .models import ConsentEvent, PermittedView
+from .models import ConsentEvent, ConsentState, PermittedView
 from .record import Decision, record_all
 from .status import ConsentStatus
 from .view import live_facts, permitted_by_purpose
@@ -77,18 +78,39 @@ def refresh_all_views(profiles: Sequence[Profile]) -> tuple[list[PermittedView],
 def _consents_of_children(
     profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]
 ) -> list[tuple[Profile, list[Decision]]]:
-    """Return what ends every consent of customers who are too young to give one.
+    """Return what ends every consent of customers who are too young to give one, or were when they gave it.
 
     It is over for good: neither their birthday nor another birthdate brings back what they could not allow.
     """
+    given_at = _times_of_consents([status for status in statuses.values() if status.ages])
     found = []
     for profile in profiles:
         status = statuses[profile.pk]
-        given = sorted(key for key, state in status.states.items() if status.is_child and state.status in YES)
+        given = sorted(
+            key
+            for key, state in status.states.items()
+            if state.status in YES
+            and (
+                status.is_child or any(status.was_child(given_at[each]) for each in _firsts(state) if each in given_at)
+            )
+        )
         decisions = [Decision(key, ConsentEvent.Action.EXPIRED, "age", actor="system") for key in given]
         if decisions:
             found.append((profile, decisions))
     return found
+
+
+def _firsts(state: ConsentState) -> list[int]:
+    return [each.first for each in state.folded.standing]
+
+
+def _times_of_consents(statuses: Sequence[ConsentStatus]) -> dict[int, dt.datetime]:
+    """Return consent → when it was given, of those that stand. Only one that was renewed since has to be looked up."""
+    states = [state for status in statuses for state in status.states.values() if state.status in YES]
+    at = {state.event_id: state.event.at for state in states}
+    if missing := {first for state in states for first in _firsts(state)} - at.keys():
+        at |= dict(ConsentEvent.objects.filter(pk__in=missing).values_list("pk", "at"))
+    return at
 
 
 def _ends_rule_claims(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
+from regulars.base.json_values import is_empty
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import EVERY_INTEREST, known
 from regulars.profiles.models import Fact, Profile
-from regulars.profiles.resolve import KnownFact, resolve
+from regulars.profiles.resolve import KnownFact, expired, latest_per_source, resolve
 
-from .ages import is_too_young
+from .ages import KnownAge
 from .fold import YES, Yes
 from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
-BIRTHDATE, COUNTRY = "birthdate", "country"
+BIRTHDATE, COUNTRY, TIME_ZONE = "birthdate", "country", "time_zone"
 TOO_YOUNG = gettext_noop("You are too young to allow this yourself.")
 ADVERTISING = "advertising"  # key of the evidence of an objection to any advertising
 # Customers may lift a "do not share" of their browser at any time; a question asks again after twelve months at the earliest.
@@ -30,12 +32,14 @@ class ConsentStatus:
     """The consent status of one customer.
 
     `is_child`: the customer is too young to consent in their country. `is_restricted`: what is known of them is only stored.
+    `ages` is what is known of their age; each one counts.
     """
 
     def __init__(self, profile_id: int, now: dt.datetime) -> None:
         self.profile_id = profile_id
         self.now = now
         self.states: dict[str, ConsentState] = {}
+        self.ages: list[KnownAge] = []
         self.is_child = False
         self.is_restricted = False
 
@@ -47,18 +51,25 @@ class ConsentStatus:
             statuses[state.profile_id].states[state.purpose_id] = state
         # A birthdate of any source counts, permitted or not: protecting a child needs no consent.
         ages: dict[int, list[KnownFact]] = {profile.pk: [] for profile in profiles}
-        facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
+        facts = Fact.objects.filter(
+            profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY, TIME_ZONE), retracted_at=None
+        )
         for fact in facts:
             ages[fact.profile_id].append(known(fact))
         for profile in profiles:
             # A public key's word opens no purpose, and closes none of a customer who has an account: any visitor could
             # send it. Of customers who are known by events only it is all that is known of their age.
-            statuses[profile.pk].is_restricted = profile.restricted_at is not None
-            everything = ages[profile.pk]
+            status, everything = statuses[profile.pk], ages[profile.pk]
+            status.is_restricted = profile.restricted_at is not None
             believed = [fact for fact in everything if fact.asserter != Asserter.PUBLIC_KEY]
-            is_child = _is_child(believed, now)
-            statuses[profile.pk].is_child = is_child or (profile.account_id is None and _is_child(everything, now))
+            counted = [believed] if profile.account_id is not None else [believed, everything]
+            status.ages = [age for each in counted if (age := _known_age(each, now))]
+            status.is_child = status.was_child(now)
         return statuses
+
+    def was_child(self, at: dt.datetime) -> bool:
+        """Return whether the customer was too young to consent at an instant, by what is known of their age now."""
+        return any(age.is_too_young(at) for age in self.ages)
 
     @cached_property
     def standing(self) -> dict[str, list[Yes]]:
@@ -174,10 +185,20 @@ def _ids(yes: Yes) -> set[int]:
     return {yes.first, yes.last}
 
 
-def _is_child(facts: Sequence[KnownFact], now: dt.datetime) -> bool:
-    winners = {key: resolve([each for each in facts if each.attribute == key], now) for key in (BIRTHDATE, COUNTRY)}
-    birthdate, country = (getattr(winners[key], "value", "") for key in (BIRTHDATE, COUNTRY))
-    return is_too_young(birthdate, country, now)
+def _known_age(facts: Sequence[KnownFact], now: dt.datetime) -> KnownAge | None:
+    """Return what facts of one customer say of their age, without a date of birth nothing.
+
+    Of the dates of birth the one that wins counts; of the countries all that any source names: the strictest age applies.
+    """
+    birthdate = resolve([each for each in facts if each.attribute == BIRTHDATE], now)
+    if birthdate is None:
+        return None
+    return KnownAge(birthdate.value, _all_of(COUNTRY, facts, now), _all_of(TIME_ZONE, facts, now))
+
+
+def _all_of(attribute: str, facts: Sequence[KnownFact], now: dt.datetime) -> tuple[Any, ...]:
+    latest = latest_per_source(each for each in facts if each.attribute == attribute)
+    return tuple(each.value for each in latest if not is_empty(each.value) and not expired(each, now))
 
 
 def is_barred(profile: Profile) -> bool:
