@@ -24,6 +24,8 @@ from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.usecases.answer_question import pass_over
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.unit_of_work import changes
+from tests.login.test_question import sign_in
 from tests.notices import answer_page, carried
 from tests.questions.conftest import LOOKING_FOR, POSTAL_CODE
 
@@ -289,6 +291,32 @@ def test_confirmation_shows_the_guess_and_takes_a_correction(call, chika):
     assert (question["offered"], question["text"]) == ("10115", "We think it is 10115. Is it?")
     fact = chika.facts.get(source__startswith="app:")
     assert (fact.value, fact.source_kind) == ("10437", "corrected")
+
+
+@pytest.mark.parametrize("kind", ["postal_code", "confirm"])
+def test_open_question_no_longer_offers_a_value_that_was_closed(call, client, chika, kind, settings):
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+    draft = replace(POSTAL_CODE, confirm="We think it is {value}. Is it?")
+    if kind == "confirm":
+        draft = replace(POSTAL_CODE, type="confirm", text="Is it {value}?")
+    save_question(draft)
+    with changes(chika, "test") as c:
+        facts = c.learn([NewFact("postal_code", "10115", "enriched", "source:somewhere")])
+    token = token_of(chika)
+    first = fetch_question(call, token)["question"]
+    assert "10115" in first["text"]
+    address = f"/question?impression={first['id']}&next=/me"
+    sign_in(client, chika)
+    assert "10115" in client.get(address).content.decode()
+    with changes(chika, "customer_deleted") as c:
+        c.retract(facts)
+    again = fetch_question(call, token)["question"]
+    page = client.get(address)
+
+    assert "10115" not in json.dumps(again)
+    assert again is None if kind == "confirm" else (again["id"], again["offered"]) == (first["id"], "")
+    assert "10115" not in page.content.decode()
+    assert page.status_code == (302 if kind == "confirm" else 200)
 
 
 def test_answer_at_login_keeps_its_source(chika, looking_for):

@@ -17,7 +17,7 @@ from regulars.consent.status import purposes_closed_to_questions
 from regulars.profiles.models import Profile
 
 from .answer_model import get_model_bundle
-from .customer_context import CustomerContext
+from .customer_context import CustomerContext, values_to_confirm
 from .model import ModelBundle, ResponseRate, chance_of_answer, person_effect
 from .models import Impression, Question, QuestionSettings, SelectionDecision
 from .policy import (
@@ -39,7 +39,16 @@ from .scoring import QuestionValue, score, value_questions
 from .settings import get_question_settings
 from .wording import QuestionWording, choose_wording
 
-__all__ = ["NotShown", "ask_one_more", "may_offer_more", "next_question", "notice_of", "show_again", "show_in"]
+__all__ = [
+    "NotShown",
+    "as_of_now",
+    "ask_one_more",
+    "may_offer_more",
+    "next_question",
+    "notice_of",
+    "show_again",
+    "show_in",
+]
 
 log = logging.getLogger("regulars.questions")
 Result = TypeVar("Result", Impression, NotShown)
@@ -130,8 +139,8 @@ def _decide(profile: Profile, request: SelectionRequest, caps: Caps | None, inte
     customer = CustomerContext.load(profile)
     if not settings.asking:
         return _record(profile, request, NotShown(NotShownReason.SWITCHED_OFF))
-    if interactive and (shown_today := customer.open_impression()):
-        return shown_today
+    if interactive and (shown_today := customer.open_impression()) and (again := as_of_now(shown_today)):
+        return again
     caps = caps or settings.caps()
     if stopped := stopped_by(customer, caps, interactive):
         return _record(profile, request, stopped)
@@ -200,9 +209,10 @@ def _select_and_show(
     impression, created = _get_or_create_impression(customer, scored, selected, request, after)
     if created:
         _record(customer.profile, request, impression, details)
-    if created or impression.outcome == Impression.Outcome.SHOWN:
+    if created:
         return impression
-    return NotShown(NotShownReason.ASKED_RECENTLY)
+    again = as_of_now(impression) if impression.outcome == Impression.Outcome.SHOWN else None
+    return again or NotShown(NotShownReason.ASKED_RECENTLY)
 
 
 def _get_or_create_impression(
@@ -340,7 +350,26 @@ def show_in(impression: Impression, locale: str) -> Impression:
     question = impression.question
     if impression.outcome != Impression.Outcome.SHOWN or impression.version != question.version:
         return impression
-    return _record_shown(impression, choose_wording(question, locale, impression.profile_id))
+    current = as_of_now(impression) or impression
+    return _record_shown(current, choose_wording(question, locale, impression.profile_id))
+
+
+def as_of_now(impression: Impression) -> Impression | None:
+    """Return an open impression without a value to confirm that may not be used any more; None: the value was all it asked about.
+
+    The value was read when the question was chosen. The customer may have withdrawn, deleted or corrected it since.
+    """
+    question, offered = impression.question, impression.to_confirm
+    if offered is None:
+        return impression
+    current = values_to_confirm(impression.profile, [question]).get(question.key)
+    if current is not None and current.value == offered:
+        return impression
+    if question.kind.confirms:
+        return None
+    impression.to_confirm = None
+    Impression.objects.filter(pk=impression.pk, outcome=Impression.Outcome.SHOWN).update(to_confirm=None)
+    return _record_shown(impression, choose_wording(question, impression.locale, impression.profile_id))
 
 
 def show_again(impression: Impression, locale: str) -> Impression | None:

@@ -16,7 +16,7 @@ from regulars.interfaces.pages.signed_in import customer
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
-from regulars.questions.next_question import ask_one_more, may_offer_more, show_again, show_in
+from regulars.questions.next_question import as_of_now, ask_one_more, may_offer_more, show_again, show_in
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
 from regulars.usecases.shown_notices import recipients_text, show_question
@@ -57,8 +57,12 @@ def _language(request: HttpRequest, impression: Impression) -> str:
 
 
 def _can_be_shown(impression: Impression) -> bool:
-    """Still open, and in the words that were written down as shown: a question reworded meanwhile is asked another day."""
-    return impression.outcome == Impression.Outcome.SHOWN and impression.version == impression.question.version
+    """Still open, in the words that were written down as shown, and about a value that may still be used.
+
+    A question reworded meanwhile is asked another day.
+    """
+    is_open = impression.outcome == Impression.Outcome.SHOWN and impression.version == impression.question.version
+    return is_open and as_of_now(impression) is not None
 
 
 def _own_impression(profile: Profile, number: str) -> Impression | None:
