@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid
 from regulars.consent.journal_file import JournalLine, append, read, remove
 
 AT = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
@@ -190,6 +190,64 @@ def test_entries_of_many_writers_while_others_are_removed_are_all_there(path):
     assert sorted(bodies(path)) == sorted(
         f"{name}{number}" for name in ("ana", "bruno", "chika") for number in range(30)
     )
+
+
+def test_others_append_while_a_long_file_is_written_anew(five):
+    """The lines that they add are behind those that were copied by then, and are copied last."""
+    asked = []
+
+    def unwanted(line):
+        asked.append(line.body)
+        if line.body == "c" and asked.count("c") == 1:  # in the middle of the copy
+            other = threading.Thread(target=append, args=(five, [a_line("f"), a_line("b", "erased")]))
+            other.start()
+            other.join(30)
+            assert not other.is_alive()
+        return line.body == "b"
+
+    assert remove(five, unwanted) == 2
+
+    assert bodies(five) == ["a", "c", "d", "e", "f"]
+    assert [each.name for each in five.parent.iterdir()] == [five.name]
+
+
+def test_two_removals_at_once_remove_both_and_lose_nothing(path):
+    append(path, [a_line(str(number), "ana" if number % 2 else "dov") for number in range(400)])
+    append(path, [a_line("kept", "chika")])
+    removals = [
+        threading.Thread(target=remove, args=(path, lambda line, who=who: who in line.who)) for who in ("ana", "dov")
+    ]
+    for each in removals:
+        each.start()
+    for each in removals:
+        each.join()
+
+    assert bodies(path) == ["kept"]
+
+
+def test_draft_of_a_removal_that_was_killed_is_written_over(five):
+    five.with_name("journal.jsonl.new").write_bytes(five.read_bytes() * 9)
+
+    remove(five, lambda line: line.body == "a")
+
+    assert bodies(five) == ["b", "c", "d", "e"]
+
+
+def test_file_that_is_taken_away_during_a_removal_is_named_and_not_lost(five):
+    kept = five.with_name("kept")
+    asked = []
+
+    def unwanted(line):
+        asked.append(line)
+        if len(asked) == 4:
+            five.rename(kept)
+        return line.body == "b"
+
+    with pytest.raises(Conflict) as raised:
+        remove(five, unwanted)
+
+    assert raised.value.code == "journal_replaced"
+    assert bodies(kept) == ["a", "b", "c", "d", "e"]
 
 
 def test_full_disk_is_an_error_and_leaves_a_readable_journal(five, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from django.db import transaction
 
 from regulars.base import clock
+from regulars.base.errors import Unavailable
 from regulars.clients.models import Client
 from regulars.consent import journal as journals
 from regulars.consent.erasures import in_database, keep_listed
@@ -28,6 +29,7 @@ from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.serving.storage import folder_faults
 from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.decide_consent import change_purpose, decide
 from regulars.usecases.erase import erase_customer, erase_period
@@ -437,6 +439,23 @@ def test_what_another_machine_wrote_and_what_a_crash_left_out_comes_into_the_fil
     assert len(lines) == len({line.id for line in lines}) == JournalEntry.objects.count()
     assert len(lines) > len(first)
     assert [line.kind for line in lines if line.id in first][-1] == "begun"  # the journal is complete from then on
+
+
+def test_decision_is_not_acknowledged_while_the_journal_cannot_be_written(chika, django_capture_on_commit_callbacks):
+    """It holds all the same, and the worker brings it into the file once it can be written."""
+    journal_path().mkdir()
+
+    with pytest.raises(Unavailable) as raised, django_capture_on_commit_callbacks(execute=True):
+        decide(chika, Decision("personalise", Action.WITHDRAWN, "profile"))
+
+    assert raised.value.code == "journal_not_written"
+    assert status(chika) == "withdrawn"
+    assert [each.code for each in folder_faults()] == ["not_a_file"]
+    with pytest.raises(OSError):
+        JournalCopier().run()
+    journal_path().rmdir()
+    JournalCopier().run()
+    assert {line.id for line in read(journal_path())} == set(JournalEntry.objects.values_list("id", flat=True))
 
 
 def test_file_that_was_taken_away_is_written_anew(chika):

@@ -7,6 +7,7 @@ when that transaction is committed. Workers bring the entries of other machines 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,19 +17,24 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.crypto import decrypt, encrypt, key_id
+from regulars.base.errors import Unavailable
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
 from .journal_file import JournalLine, append, ids_in, read, remove
 from .models import ConsentEvent, Erasure, JournalEntry, Notice, Suppression
 
+log = logging.getLogger("regulars.consent")
+
 FILE = "journal.jsonl"
 RETENTION = "journal"  # the kind of data in `usecases.retention`
 LATE = dt.timedelta(hours=1)
 PORTION = 500
+NOT_WRITTEN = gettext_noop("This was stored, but could not be secured against a loss of data. Try again later.")
 Kind = JournalEntry.Kind
 Action = ConsentEvent.Action
 # A restore leaves these out: a yes counts for words, a version and facts that the backup does not have.
@@ -234,9 +240,17 @@ def _ends(erasure: Erasure, line: JournalLine) -> bool:
 
 
 def _append(entries: Sequence[JournalEntry]) -> None:
+    """Write entries that are committed into the file. Raises `Unavailable("journal_not_written")`.
+
+    The act holds then, and is not acknowledged: the worker brings the entries into the file once it can.
+    """
     path = journal_path()
     fresh = [each for each in entries if each.kind != Kind.NOTICE or (str(path), each.pk) not in _written_notices]
-    append(path, lines_of(fresh))
+    try:
+        append(path, lines_of(fresh))
+    except OSError as error:
+        log.exception("journal_not_written: %d entries are not in %s", len(fresh), path)
+        raise Unavailable("journal_not_written", NOT_WRITTEN) from error
     _written_notices.update((str(path), each.pk) for each in fresh if each.kind == Kind.NOTICE)
 
 

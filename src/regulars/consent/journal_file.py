@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid
 
 REMOVED = "removed"
 TAIL = 64 * 1024
@@ -45,6 +45,8 @@ def append(path: Path, lines: Sequence[JournalLine]) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
+        if number == 0:
+            _sync_folder(path)
 
 
 def read(path: Path, *, damaged: bool = False) -> Iterator[JournalLine]:
@@ -65,28 +67,54 @@ def read(path: Path, *, damaged: bool = False) -> Iterator[JournalLine]:
 
 
 def remove(path: Path, unwanted: Callable[[JournalLine], bool]) -> int:
-    """Write the file anew without some entries. Returns how many. What cannot be read stays as it is."""
+    """Write the file anew without some entries. Returns how many. What cannot be read stays as it is.
+
+    Those who append wait only while the lines are copied that were appended meanwhile: a file of years takes seconds.
+    Raises `Conflict("journal_replaced")`.
+    """
     if not any(line is not None and unwanted(line) for _, _, line in _rows(path)):
         return 0
-    draft, removed = path.with_name(path.name + ".new"), 0
-    with _locked(path) as file:
-        _end_of(file)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            gap: tuple[int, int] | None = None
-            for text, row, line in _rows(path):
-                leaves = line is not None and unwanted(line)
-                if row is not None and (leaves or row["kind"] == REMOVED):
-                    first, last = _numbers(row)
-                    gap, removed = (gap[0] if gap else first, last), removed + leaves
-                    continue
-                target.write(_gap(gap) + text)
-                gap = None
-            target.write(_gap(gap))
-            target.flush()
-            os.fsync(target.fileno())
-        draft.replace(path)  # who waits for the lock finds another file under the name, and opens that
-    return removed
+    draft = path.with_name(path.name + ".new")
+    with _locked(draft) as target, path.open("rb") as source:  # of two removals one waits for the other
+        target.truncate(0)
+        copy = _Copy(target, unwanted)
+        reader = _Reader(source)
+        copy.add(reader)
+        with _locked(path) as file:
+            if os.fstat(file.fileno()).st_ino != os.fstat(source.fileno()).st_ino:
+                draft.unlink()
+                raise Conflict("journal_replaced", f"{path} was taken away while it was written anew. Try again.")
+            _end_of(file)
+            copy.add(reader)
+            copy.finish()
+            draft.replace(path)  # who waits for the lock finds another file under the name, and opens that
+            _sync_folder(path)
+    return copy.removed
+
+
+class _Copy:
+    """Writes lines into another file, without the unwanted ones, of which ranges of numbers are left."""
+
+    def __init__(self, target: BinaryIO, unwanted: Callable[[JournalLine], bool]) -> None:
+        self.target, self.unwanted = target, unwanted
+        self.gap: tuple[int, int] | None = None
+        self.removed = 0
+
+    def add(self, reader: _Reader) -> None:
+        for text, row, line in reader.rows():
+            leaves = line is not None and self.unwanted(line)
+            if row is not None and (leaves or row["kind"] == REMOVED):
+                first, last = _numbers(row)
+                self.gap = (self.gap[0] if self.gap else first, last)
+                self.removed += leaves
+                continue
+            self.target.write(_gap(self.gap) + text)
+            self.gap = None
+
+    def finish(self) -> None:
+        self.target.write(_gap(self.gap))
+        self.target.flush()
+        os.fsync(self.target.fileno())
 
 
 @contextmanager
@@ -99,6 +127,15 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
             if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
                 yield file
                 return
+
+
+def _sync_folder(path: Path) -> None:
+    """Bring the name of a file to the disk: a new one could be gone after a power failure."""
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _end_of(file: BinaryIO) -> int:
@@ -118,14 +155,27 @@ def _end_of(file: BinaryIO) -> int:
 
 
 def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None, JournalLine | None]]:
-    """Yield each line as it is written, what is in it (None: damaged), and its entry (None: it has none)."""
-    if not path.exists():
-        return
-    expected = 1
-    with path.open("rb") as file:
-        for text in file:
+    """Yield what `_Reader.rows` yields of a whole file; nothing when there is none."""
+    if path.exists():
+        with path.open("rb") as file:
+            yield from _Reader(file).rows()
+
+
+class _Reader:
+    """Reads the lines of a file, and goes on later with those that were appended."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.place = 0
+        self.expected = 1
+
+    def rows(self) -> Iterator[tuple[bytes, dict[str, Any] | None, JournalLine | None]]:
+        """Yield each line as it is written, what is in it (None: damaged), and its entry (None: it has none)."""
+        self.file.seek(self.place)
+        for text in self.file:
             if not text.endswith(b"\n"):
                 return  # cut off
+            self.place += len(text)
             row = _row(text)
             line = None
             if row is not None:
@@ -134,11 +184,11 @@ def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None, JournalLin
                     line = None if row["kind"] == REMOVED else _line(row)
                 except (ValueError, KeyError, TypeError, AttributeError):
                     row = None
-                if first != expected:
+                if first != self.expected:
                     row = None
-                expected = last + 1
+                self.expected = last + 1
             else:
-                expected += 1
+                self.expected += 1
             yield text, row, line
 
 

@@ -5,6 +5,7 @@ One place knows which fault has which code: `regulars doctor`, every other comma
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -19,6 +20,8 @@ from django.db import DatabaseError, OperationalError, connection
 
 from regulars.base.errors import DomainError
 from regulars.base.lake.tables import check_tables
+from regulars.consent.erasures import list_path
+from regulars.consent.journal import journal_path
 
 MIN_FREE = 16 * 1024 * 1024  # bytes: SQLite's log and one commit of the lake need some
 PROBE = b"\0" * 4096
@@ -83,6 +86,12 @@ def folder_faults() -> Iterator[StorageFault]:
         if status.f_bavail * status.f_frsize < MIN_FREE:
             free = status.f_bavail * status.f_frsize // 1024
             yield StorageFault("disk_full", f"The disk of {folder} has {free:,} kB left.")
+    for list_ in (list_path(), journal_path()):  # what a decision or an erasure waits for
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.close(os.open(list_, os.O_RDWR))
+        except OSError as error:
+            yield fault_of_file(error, list_)
 
 
 def lake_faults() -> Iterator[StorageFault]:
@@ -109,9 +118,9 @@ def fault_of(error: BaseException) -> StorageFault | None:
     return None
 
 
-def fault_of_file(error: OSError, folder: Path | None = None) -> StorageFault:
+def fault_of_file(error: OSError, path: Path | None = None) -> StorageFault:
     code, sentence = _OF_FILES.get(error.errno or 0, ("system_error", error.strerror or type(error).__name__))
-    place = folder or error.filename
+    place = path or error.filename
     return StorageFault(code, f"{sentence}: {place}" if place else f"{sentence}.")
 
 
