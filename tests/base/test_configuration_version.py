@@ -23,6 +23,7 @@ from regulars.base.tokens.models import SigningKey
 from regulars.clients import cache
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.events.models import Source
+from regulars.profiles.models import Attribute
 
 
 def _grant(number: int) -> ClientGrant:
@@ -41,6 +42,7 @@ SAMPLES: dict[type[models.Model], tuple[Callable[[int], models.Model], str, obje
         clock.now(),
     ),
     Source: (lambda number: Source(name="Shop", slug=f"shop-{number}"), "enabled", False),
+    Attribute: (lambda number: Attribute(key=f"shoe-{number}", label="Shoe"), "metadata_path", "user_metadata.shoe"),
 }
 
 

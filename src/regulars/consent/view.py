@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
+from regulars.base.configuration.versioned_cache import VersionedCache
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
 from regulars.events.models import Event
@@ -64,7 +65,10 @@ _traits_to_serve = CompiledQuery(
         .values_list("traits", "by_place", OUTDATED)
     )
 )
-_metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
+# Attribute → where its value is kept in the metadata. Every login and every read of /userinfo needs it.
+_metadata_paths: VersionedCache[str, dict[str, str]] = VersionedCache(
+    lambda _: dict(Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path")), Attribute
+)
 
 
 def view(
@@ -175,7 +179,7 @@ def served_user(profile: Profile, place: Place) -> Auth0User:
     if outdated:
         traits, by_place = _values(view(profile, "serve", place=place)), {}
     there = {**(traits or {}), **(by_place or {}).get(place, {})}
-    return _user(profile, there, dict(_metadata_paths.all()), place)
+    return _user(profile, there, _metadata_paths("") or {}, place)
 
 
 def _user(profile: Profile, traits: Mapping[str, Any], paths: Mapping[str, str], place: Place) -> Auth0User:
@@ -219,7 +223,7 @@ def readable_users(profiles: Sequence[Profile], purpose: str) -> list[Auth0User]
 
     Raises `Invalid("unknown_purpose")`.
     """
-    paths = dict(_metadata_paths.all())
+    paths = _metadata_paths("") or {}
     permitted = view_all(profiles, purpose, Place.RULES)
     return [_user(profile, _values(permitted[profile.pk]), paths, Place.RULES) for profile in profiles]
 

@@ -169,7 +169,7 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
 
 def iso(moment: Any) -> str | None:
     """Return a time as Auth0 writes it: `2026-11-24T10:00:00.000Z`."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return None if moment is None else f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def _by_profile(rows: Iterable[T]) -> dict[int, list[T]]:

@@ -8,6 +8,7 @@ from django.db import models
 
 from regulars.accounts.models import Account
 from regulars.base import clock
+from regulars.base.configuration.models import versioned
 
 from .assertions import Asserter
 from .upstream_tokens import UpstreamRevocation, UpstreamToken
@@ -168,6 +169,7 @@ class ProviderAnswer(models.Model):
         return f"{self.identity} at {self.at:%Y-%m-%d %H:%M}"
 
 
+@versioned
 class Attribute(models.Model):
     """An attribute of customers, and the purposes it may be used for.
 
