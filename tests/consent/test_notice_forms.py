@@ -40,6 +40,7 @@ QUESTION = QuestionDraft(
 NOT_FORMS = {
     "usecases/import_consents.py": "a file of another system, with its own evidence",
     "usecases/refuse_consent.py": "a no, which counts on any page",
+    "usecases/same_person.py": "a no, carried on to another profile of the person",
     "consent/arrived_contacts.py": "a no of the holder of a contact",
     "consent/refresh.py": "the end of what a child allowed",
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.utils.datastructures import MultiValueDict
 
 from regulars.accounts.models import Account
-from regulars.accounts.proofs.addresses import record_address
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, record_address
 from regulars.base import clock
+from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
-from regulars.consent.models import ConsentState, Purpose, Suppression
+from regulars.consent.models import ConsentState, Purpose, Restriction, Suppression
 from regulars.consent.record import Decision
 from regulars.consent.status import ConsentStatus
 from regulars.consent.view import may
@@ -18,12 +20,22 @@ from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
+from regulars.questions.models import Impression
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
+from regulars.usecases import same_person  # noqa: F401 - its handler registers itself
+from regulars.usecases.answer_question import answer
+from regulars.usecases.complete_social_login import verify_email
 from regulars.usecases.decide_consent import apply_gpc, decide
 from regulars.usecases.erase import erase_customer
-from regulars.usecases.refuse_consent import PORTION, Refusal, refuse
-from regulars.usecases.unit_of_work import changes
+from regulars.usecases.import_consents import import_consents
+from regulars.usecases.merge import merge
+from regulars.usecases.refuse_consent import PORTION, Refusal, refuse, refuse_for_contact
+from regulars.usecases.restrict import lift, restrict
+from regulars.usecases.shown_notices import show_question
+from regulars.usecases.unit_of_work import SPREAD, changes
+from regulars.usecases.users import UserPatch, link, update_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
 EMAIL, PHONE = "chika@example.com", "+351 912 345 678"
@@ -101,6 +113,257 @@ def test_address_that_is_not_proved_closes_no_one_else():
     allow(chika)
     decide(chika, Decision("message", "withdrawn", "profile"))
     assert may(twin, "message")
+
+
+def prove_by_mail(profile: Profile) -> None:
+    verify_email(profile.account, NOTHING_SHOWN)
+
+
+def prove_by_api(profile: Profile) -> None:
+    update_user(profile, UserPatch({"email_verified": True}), "app:crm")
+
+
+def prove_by_linked_network(profile: Profile) -> None:
+    network, _ = get_or_create_by_identity("google-oauth2", "77", connection="google-oauth2")
+    with changes(network, "login") as c:
+        c.learn(
+            [
+                NewFact("email", EMAIL, "verified", "google-oauth2", asserter=Asserter.PROVIDER_VOUCHING),
+                NewFact("email_verified", True, "verified", "google-oauth2", asserter=Asserter.PROVIDER_VOUCHING),
+            ]
+        )
+    link(profile, network, "customer")
+
+
+def prove_phone(profile: Profile) -> None:
+    with changes(profile, "login") as c:
+        c.learn(
+            [NewFact("phone_number", PHONE, "declared", "signin"), NewFact("phone_verified", True, "verified", "sms")]
+        )
+
+
+PROOFS = [prove_by_mail, prove_by_api, prove_by_linked_network, prove_phone]
+
+
+@pytest.mark.parametrize("prove", PROOFS)
+@pytest.mark.parametrize("action", ["withdrawn", "objected", "refused"])
+def test_no_said_before_the_proof_closes_the_twins_at_the_proof(action, prove):
+    chika = customer(proved=False)
+    twin = contact("crm-1", "phone_number", PHONE) if prove is prove_phone else contact("crm-1")
+    if action != "refused":
+        allow(chika)
+    decide(chika, Decision("message", action, "profile"))
+    run_due()
+    assert may(twin, "message")
+
+    prove(Profile.objects.get(pk=chika.pk))
+    run_due()
+
+    assert not may(twin, "message")
+    no = chika.consent_events.get(action=action)
+    carried = twin.consent_events.get(action=action)
+    assert (carried.at, carried.method, carried.notice_id) == (no.at, no.method, no.notice_id)
+    assert not may(contact("crm-9", "phone_number", PHONE) if prove is prove_phone else contact("crm-9"), "message")
+
+
+def test_yes_that_a_twin_gave_after_the_no_stays_when_the_address_is_proved():
+    chika, dov = customer(proved=False), customer("dov@example.com")
+    with changes(dov, "test") as c:
+        c.learn([NewFact("email", EMAIL, "imported", "import:fair", asserter=Asserter.IMPORT)])
+    decide(chika, Decision("message", "refused", "profile"))
+    allow(dov)
+    prove_by_mail(chika)
+    run_due()
+    assert may(dov, "message")
+
+
+def test_objection_before_the_proof_closes_more_twins_than_one_portion(monkeypatch):
+    monkeypatch.setattr("regulars.usecases.refuse_consent.PORTION", 3)
+    monkeypatch.setattr("regulars.usecases.same_person.PORTION", 3)
+    chika = customer(proved=False)
+    twins = [contact(f"crm-{number}") for number in range(8)]
+    refuse(chika, Refusal("profile", "customer", contacts=frozenset()))
+    prove_by_mail(chika)
+    run_due()
+    assert not any(may(each, "message") for each in twins)
+    assert Suppression.objects.get().advertising
+
+
+def test_no_recorded_by_staff_holds_for_an_address_that_comes_later():
+    chika, twin = customer("chika@work.example", proved=False), contact("crm-1")
+    allow(chika)
+    refuse(chika, Refusal("staff", "staff:bo", ("message",)))
+    with changes(chika, "test") as c:
+        c.learn([NewFact("email", EMAIL, "declared", "app:crm", asserter=Asserter.APP_TOKEN)])
+    run_due()
+    assert not may(twin, "message")
+
+
+def test_proof_of_a_customer_who_refused_nothing_queues_nothing():
+    chika = customer(proved=False)
+    allow(chika)
+    prove_by_mail(chika)
+    assert not Job.objects.filter(kind=SPREAD).exists()
+
+
+def test_refusal_that_was_never_a_yes_closes_the_twin_and_later_lists():
+    chika, twin = customer(), contact("crm-1")
+    decide(chika, Decision("message", "refused", "profile"))
+    assert not may(twin, "message")
+    assert not may(contact("crm-9"), "message")
+
+
+def test_refusal_as_the_answer_to_a_question_closes_the_twin():
+    question = save_question(
+        QuestionDraft("news", "May we write?", "News.", "consent", "news_ok", "message", enabled=True)
+    )
+    chika, twin = customer(), contact("crm-1")
+    impression = Impression.objects.create(
+        profile=chika, question=question, version=1, day=clock.now().date(), words="News."
+    )
+    notice = show_question(impression)
+    answer(impression, MultiValueDict({"answer": ["no"], "notice": [notice.hash]}))
+    run_due()
+    assert not may(twin, "message")
+
+
+def test_refusal_of_an_import_closes_the_twin():
+    chika, twin = customer(), contact("crm-1")
+    allow(chika)
+    rows = [
+        {"user_id": chika.user_id, "purpose": "message", "decision": "refused", "at": clock.now().isoformat()},
+    ]
+    import_consents(rows, "operator")
+    run_due()
+    assert not may(chika, "message")
+    assert not may(twin, "message")
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_no_of_the_past_suppresses_from_its_own_date(is_known):
+    now = clock.now()
+    held = contact("crm-1") if is_known else None
+    said = Refusal("import", "operator", ("message",), at=now - dt.timedelta(days=30))
+    refuse_for_contact(EMAIL, said)
+    assert Suppression.objects.get().since_of("message") == said.at
+    assert held is None or not may(held, "message")
+
+    later, _ = get_or_create_by_identity("external", "crm-7")
+    before, _ = get_or_create_by_identity("external", "crm-8")
+    for profile, days in ((later, 10), (before, 40)):
+        decide(profile, Decision("message", "given", "profile", at=now - dt.timedelta(days=days)))
+        with changes(profile, "import") as c:
+            c.learn([NewFact("email", EMAIL, "imported", "import:fair", asserter=Asserter.IMPORT)])
+    assert (may(later, "message"), may(before, "message")) == (True, False)
+
+
+def test_newer_no_of_another_purpose_does_not_move_the_date_of_the_first():
+    now = clock.now()
+    for purpose, days in (("message", 30), ("personalise", 5), ("message", 60)):
+        refuse_for_contact(EMAIL, Refusal("import", "operator", (purpose,), at=now - dt.timedelta(days=days)))
+    row = Suppression.objects.get()
+    assert [(now - row.since_of(each)).days for each in ("message", "personalise")] == [30, 5]
+
+
+def test_dates_of_a_suppression_survive_the_release_of_another_purpose():
+    chika = customer()
+    at = clock.now() - dt.timedelta(days=30)
+    refuse(chika, Refusal("import", "operator", at=at))
+    allow(chika)
+    assert Suppression.objects.get().since_of("share") == at
+
+
+def is_open(profile: Profile) -> bool:
+    return may(Profile.objects.get(pk=profile.pk), "message")
+
+
+@pytest.mark.parametrize("actor", ["customer", "staff:bo"])
+def test_restriction_reaches_the_twins_and_ends_with_it(actor, monkeypatch):
+    monkeypatch.setattr("regulars.usecases.restrict.PORTION", 3)
+    chika, dov = customer(), contact("crm-0", value="dov@example.com")
+    twins = [contact(f"crm-{number}") for number in range(1, 9)]
+    restrict(chika, "profile", actor, "" if actor == "customer" else "Disputes.")
+    assert not is_open(twins[0])
+    run_due()
+    assert not any(is_open(each) for each in twins)
+    assert is_open(dov)
+    late = contact("crm-late")
+    assert not is_open(late)
+
+    lift(Profile.objects.get(pk=chika.pk))
+    run_due()
+    assert all(is_open(each) for each in [*twins, late])
+    assert not Restriction.objects.filter(lifted_at=None).exists()
+
+
+def test_restriction_of_an_unproved_address_reaches_the_twin_at_the_proof():
+    chika, twin = customer(proved=False), contact("crm-1")
+    restrict(chika, "profile")
+    run_due()
+    assert is_open(twin)
+    assert is_open(contact("crm-2"))
+    prove_by_mail(chika)
+    run_due()
+    assert not is_open(twin)
+
+
+def test_restriction_by_staff_reaches_holders_of_an_unproved_address():
+    chika, twin = customer(proved=False), contact("crm-1")
+    restrict(chika, "staff", "staff:bo", "Disputes.")
+    assert not is_open(twin)
+
+
+def test_twin_that_lifts_its_own_is_not_restricted_again():
+    chika, dov = customer(phone=PHONE), customer("dov@example.com", phone=PHONE)
+    allow(dov)
+    restrict(chika, "profile")
+    assert not is_open(dov)
+    lift(dov)
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert is_open(dov)
+    assert not is_open(chika)
+
+
+def test_own_restriction_of_a_twin_outlasts_the_other():
+    chika, dov = customer(phone=PHONE), customer("dov@example.com", phone=PHONE)
+    allow(dov)
+    restrict(chika, "profile")
+    restrict(dov, "profile")
+    lift(chika)
+    run_due()
+    assert not is_open(dov)
+
+
+def test_restriction_is_lifted_for_twins_after_the_restricted_one_was_merged():
+    chika, twin = customer(), contact("crm-1")
+    other, _ = get_or_create_by_identity("google-oauth2", "77")
+    restrict(chika, "profile")
+    merge(chika, other, "api:bot")
+    assert not is_open(other)
+    lift(other)
+    run_due()
+    assert is_open(twin)
+
+
+def test_restriction_is_lifted_for_twins_after_one_of_them_took_over_the_restricted_one():
+    chika, twin, third = customer(), contact("crm-1"), contact("crm-2")
+    restrict(chika, "profile")
+    merge(chika, twin, "api:bot")
+    lift(twin)
+    run_due()
+    assert is_open(third)
+
+
+def test_public_word_about_an_address_does_not_restrict_an_account():
+    chika, dov = customer(), customer("dov@example.com")
+    allow(dov)
+    restrict(chika, "profile")
+    with changes(dov, "event") as c:
+        c.learn([NewFact("email", EMAIL, "observed", "app:shop", asserter=Asserter.PUBLIC_KEY)])
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert is_open(dov)
 
 
 def test_word_of_a_public_key_does_not_let_an_account_be_closed():

@@ -3,16 +3,85 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from regulars.profiles.models import Profile
+from regulars.profiles.assertions import Asserter
+from regulars.profiles.contacts import contacts_of, proved_contacts
+from regulars.profiles.models import Fact, Profile
 
-from .fold import NO
-from .models import ConsentEvent, ConsentState, Purpose
+from .fold import CUSTOMER_NO, NO
+from .models import ConsentEvent, ConsentState, Purpose, Restriction
 from .record import Decision
 from .suppressions import suppressed
 
 Action = ConsentEvent.Action
+CUSTOMER = "customer"
+SYSTEM = "system"  # the actor of what follows by itself
+SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
+
+
+def is_own_refusal(decision: Decision | ConsentEvent) -> bool:
+    """Return whether a decision is a no that was said of this very profile, and not carried on from another."""
+    return decision.action in CUSTOMER_NO and decision.actor != SYSTEM and SAME_PERSON not in decision.evidence
+
+
+def refused_themselves(profiles: Sequence[Profile]) -> set[int]:
+    """Return the ids of profiles of which a no stands that was said of these very profiles."""
+    states = ConsentState.objects.filter(profile__in=profiles, status__in=CUSTOMER_NO).select_related("event")
+    return {each.profile_id for each in states if is_own_refusal(each.event)} if profiles else set()
+
+
+def contacts_reached(profile: Profile, *, by_customer: bool) -> set[str]:
+    """Return the contacts whose holders are reached by what was said of a customer.
+
+    Customers speak for the addresses and numbers that they proved; staff, applications and lists for every one.
+    """
+    return proved_contacts(profile) if by_customer else contacts_of(profile)
+
+
+def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> list[Restriction]:
+    """Restrict the profiles that came to hold a contact of a restricted customer, with these new facts. Returns the new.
+
+    The word of a public key about an account restricts none: any visitor could send it.
+    """
+    came: dict[str, set[int]] = {}
+    for fact in facts:
+        profile = profiles[fact.profile_id]
+        is_weak = fact.asserter == Asserter.PUBLIC_KEY and profile.account_id
+        if fact.contact and profile.restricted_at is None and not is_weak:
+            came.setdefault(fact.contact, set()).add(profile.pk)
+    if not came:
+        return []
+    held = Fact.objects.filter(contact__in=list(came), retracted_at=None, profile__restricted_at__isnull=False)
+    holders = set(held.exclude(asserter=Asserter.PUBLIC_KEY).values_list("profile", flat=True))
+    open_now = Restriction.objects.filter(profile__in=holders, lifted_at=None, because_of=None)
+    new: list[Restriction] = []
+    for restriction in open_now.select_related("profile").order_by("pk") if holders else ():
+        reached = contacts_reached(restriction.profile, by_customer=restriction.actor == CUSTOMER)
+        due = {pk for contact in reached for pk in came.get(contact, ())}
+        new += follow_restriction(restriction, [profiles[pk] for pk in sorted(due)])
+    return new
+
+
+def follow_restriction(restriction: Restriction, others: Sequence[Profile]) -> list[Restriction]:
+    """Restrict other profiles of the same person, for as long as this restriction lasts. Returns what is new.
+
+    It is not for one that is restricted already, or that was lifted for itself.
+    """
+    if restriction.because_of_id or not others:
+        return []
+    rows = Restriction.objects.filter(profile__in=others)
+    # A restored backup knows of each what was said, and not yet because of which.
+    rows.filter(method=SAME_PERSON, because_of=None, since=restriction.since, lifted_at=None).update(
+        because_of=restriction
+    )
+    known = set(rows.filter(because_of=restriction).values_list("profile", flat=True))
+    row = {"since": restriction.since, "method": SAME_PERSON, "actor": restriction.actor, "because_of": restriction}
+    new = [each for each in others if each.restricted_at is None and each.pk not in known]
+    for each in new:
+        each.restricted_at = restriction.since
+    Profile.objects.bulk_update(new, ["restricted_at"])
+    return Restriction.objects.bulk_create([Restriction(profile=each, **row) for each in new])
 
 
 def refusals_due(profiles: Sequence[Profile]) -> list[tuple[Profile, list[Decision]]]:
@@ -36,7 +105,7 @@ def refusals_due(profiles: Sequence[Profile]) -> list[tuple[Profile, list[Decisi
                 if state is None:
                     continue  # never asked: it is closed
                 action = Action.WITHDRAWN
-            due.append(Decision(key, action, "suppression", actor="system", evidence={"since": since.isoformat()}))
+            due.append(Decision(key, action, "suppression", actor=SYSTEM, evidence={"since": since.isoformat()}))
         found.append((profile, due))
     return found
 

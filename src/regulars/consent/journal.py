@@ -112,7 +112,9 @@ def record_suppressions(rows: Iterable[Suppression]) -> None:
     entries = [
         JournalEntry(
             kind=Kind.SUPPRESSED,
-            body=encrypt({"hash": row.hash, "purposes": row.purposes, "advertising": row.advertising}),
+            body=encrypt(
+                {"hash": row.hash, "purposes": row.purposes, "advertising": row.advertising, "times": row.times}
+            ),
         )
         for row in rows
     ]

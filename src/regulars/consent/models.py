@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from typing import Any
 
 from django.db import models
 
@@ -227,14 +229,16 @@ class Restriction(models.Model):
     """A restriction of processing (Art. 18 GDPR): what is known of the customer is stored, and used for the login only.
 
     `announced_at` is when the customer was informed of the lifting, by whatever `announced_how` says, and `lifts_at` when it
-    then happens. Customers lift their own at once.
+    then happens. Customers lift their own at once. `because_of` is the restriction of another profile of the same person,
+    with which this one begins and ends.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="restrictions")
     since = models.DateTimeField(default=clock.now)
-    method = models.CharField(max_length=16)  # profile staff api merge
+    method = models.CharField(max_length=16)  # profile staff api merge same_person
     actor = models.CharField(max_length=64, default="customer")
     reason = models.CharField(max_length=1000, blank=True)
+    because_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="others")
     lift_actor = models.CharField(max_length=64, blank=True)
     lift_reason = models.CharField(max_length=1000, blank=True)
     announced_how = models.CharField(max_length=1000, blank=True)
@@ -250,6 +254,10 @@ class Restriction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} since {self.since:%Y-%m-%d}"
+
+    def said(self) -> dict[str, Any]:
+        """Return what the journal keeps of it."""
+        return {name: getattr(self, name) for name in ("since", "method", "actor", "reason")}
 
 
 class KeptDecision(models.Model):
@@ -276,15 +284,21 @@ class Suppression(models.Model):
     """The fingerprint of an address or a number whose holder said no: `consent.suppressions`.
 
     It closes `purposes`, and with `advertising` everything that is direct marketing, for every profile that comes to hold the contact.
+    `times` maps each of them ("" is advertising) to the time of the no; one of an earlier version counts from `since`.
     """
 
     hash = models.CharField(max_length=64, primary_key=True)
     since = models.DateTimeField(default=clock.now)
     advertising = models.BooleanField(default=True)
     purposes = models.JSONField(default=list)
+    times = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return self.hash[:8]
+
+    def since_of(self, purpose: str) -> dt.datetime:
+        """Return since when a purpose is closed; "" is advertising."""
+        return dt.datetime.fromisoformat(self.times[purpose]) if purpose in self.times else self.since
 
 
 class ErasedIdentifier(models.Model):

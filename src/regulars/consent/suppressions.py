@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import transaction
 
+from regulars.base import clock
 from regulars.base.email_address import readable_email
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.contacts import contacts_of
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
+from .fold import CUSTOMER_NO
 from .journal import record_suppressions
 from .models import ConsentEvent, ConsentState, Purpose, Suppression
 from .status import ADVERTISING
@@ -27,22 +29,32 @@ def marketing_purposes() -> list[Purpose]:
 
 
 @transaction.atomic
-def suppress(contacts: Iterable[str], purposes: Collection[str], *, advertising: bool) -> None:
-    """Close purposes for everyone who comes to hold one of these contacts."""
+def suppress(
+    contacts: Iterable[str], purposes: Collection[str], *, advertising: bool, since: dt.datetime | None = None
+) -> None:
+    """Close purposes for everyone who comes to hold one of these contacts. `since` is the time of the no; None: now.
+
+    A yes that they gave here after it stays.
+    """
     hashes = sorted(fingerprint(each) for each in contacts)
     if hashes and (purposes or advertising):
-        record_suppressions(suppress_hashes(hashes, purposes, advertising=advertising))
+        closed = dict.fromkeys([*purposes, *([""] if advertising else [])], since or clock.now())
+        record_suppressions(suppress_hashes(hashes, closed))
 
 
 @transaction.atomic
-def suppress_hashes(hashes: Collection[str], purposes: Collection[str], *, advertising: bool) -> list[Suppression]:
-    """As `suppress`, for fingerprints of contacts. Returns the rows as they are then."""
+def suppress_hashes(hashes: Collection[str], closed: Mapping[str, dt.datetime]) -> list[Suppression]:
+    """As `suppress`, for fingerprints of contacts. `closed`: purpose, or "" for advertising → since. Returns the rows."""
     new = [Suppression(hash=each, advertising=False) for each in hashes]
     Suppression.objects.bulk_create(new, ignore_conflicts=True)
     rows = list(Suppression.objects.select_for_update().filter(hash__in=hashes).order_by("hash"))
     for row in rows:
-        row.purposes = sorted({*row.purposes, *purposes})
-        row.advertising = row.advertising or advertising
+        held = {*row.purposes, *([""] if row.advertising else [])}
+        for key, since in closed.items():
+            latest = max(since, row.since_of(key)) if key in held else since
+            row.times[key] = latest.astimezone(dt.UTC).isoformat()
+        row.purposes = sorted({*row.purposes, *closed} - {""})
+        row.advertising = row.advertising or "" in closed
         row.save()
     return rows
 
@@ -55,7 +67,10 @@ def release(contacts: Iterable[str], purpose: str) -> None:
         closed = set(row.purposes) | ({each.key for each in marketing_purposes()} if row.advertising else set())
         if purpose not in closed:
             continue
-        row.purposes, row.advertising = sorted(closed - {purpose}), False
+        kept = sorted(closed - {purpose})
+        # What only the objection to any advertising closed is closed since then.
+        row.times = {key: row.since_of(key if key in row.purposes else "").isoformat() for key in kept}
+        row.purposes, row.advertising = kept, False
         if row.purposes:
             row.save()
         else:
@@ -66,11 +81,14 @@ def suppress_erased(profiles: Iterable[Profile]) -> int:
     """Keep what erased customers had closed, for later lists and events. Returns how many contacts are suppressed."""
     count = 0
     for profile in profiles:
-        states = ConsentState.objects.filter(profile=profile, status__in=SAID_NO).select_related("event")
-        closed = {state.purpose_id: state.event.evidence for state in states}
-        contacts = contacts_of(profile) if closed else set()
-        any_advertising = any(evidence.get(ADVERTISING) for evidence in closed.values())
-        suppress(contacts, closed, advertising=any_advertising)
+        states = ConsentState.objects.filter(profile=profile, status__in=CUSTOMER_NO).select_related("event")
+        by_time: dict[dt.datetime, list[ConsentState]] = {}
+        for state in states:
+            by_time.setdefault(state.since, []).append(state)
+        contacts = contacts_of(profile) if by_time else set()
+        for since, closed in by_time.items():
+            any_advertising = any(state.event.evidence.get(ADVERTISING) for state in closed)
+            suppress(contacts, [state.purpose_id for state in closed], advertising=any_advertising, since=since)
         count += len(contacts)
     return count
 
@@ -89,6 +107,9 @@ def suppressed(profiles: Sequence[Profile]) -> dict[int, dict[str, dt.datetime]]
     for row in rows:
         for number in hashes[row.hash]:
             closed = found.setdefault(number, {})
-            for key in {*row.purposes, *(marketing if row.advertising else ())}:
-                closed[key] = max(row.since, closed.get(key, row.since))
+            since = {key: row.since_of(key) for key in row.purposes}
+            for key in marketing if row.advertising else ():
+                since[key] = max(row.since_of(""), since.get(key, row.since_of("")))
+            for key, moment in since.items():
+                closed[key] = max(moment, closed.get(key, moment))
     return found

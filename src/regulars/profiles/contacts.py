@@ -9,10 +9,11 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from regulars.accounts.proofs.addresses import is_proved
 from regulars.base.email_address import canonical_email
 
 from .assertions import Asserter
-from .find import ANONYMOUS
+from .find import ANONYMOUS, accounts_of
 from .models import Fact, Profile
 
 EMAIL, PHONE = "email", "phone_number"
@@ -38,6 +39,17 @@ def contact_of(attribute: str, value: Any) -> str | None:
     if len(digits) < FEWEST_DIGITS or len(digits) > LONGEST - 1:
         return None
     return f"+{digits.removeprefix('00')}" if text.startswith(("+", "00")) else digits
+
+
+def proved_contacts(profile: Profile) -> set[str]:
+    """Return the addresses and numbers that the customer has proved to be theirs."""
+    known = profile.document
+    found = {contact_of(EMAIL, account.email) for account in accounts_of(profile) if is_proved(account)}
+    if known.get("email_verified") is True:
+        found.add(contact_of(EMAIL, known.get("email")))
+    if known.get("phone_verified") is True:
+        found.add(contact_of(PHONE, known.get("phone_number")))
+    return {each for each in found if each}
 
 
 def contacts_of(profile: Profile) -> set[str]:

@@ -66,6 +66,12 @@ def of_profile(profile: int, field: str = "profile") -> Q:
     return in_either(field, Profile.objects.filter(pk=profile), Profile.objects.filter(merged_into=profile))
 
 
+def accounts_of(profile: Profile) -> list[Account]:
+    """Return the customer's account, and those of the customers that were linked to them."""
+    own = [profile.account] if profile.account else []
+    return own + list(Account.objects.filter(profile__merged_into=profile).order_by("pk"))
+
+
 def accounts_of_address(email: str) -> list[Account]:
     """Return the accounts that sign in with this address, the oldest first: no staff, and none that a network opened.
 

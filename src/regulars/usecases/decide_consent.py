@@ -11,18 +11,18 @@ from django.utils.translation import gettext_noop
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.consent.fold import YES
+from regulars.consent.fold import CUSTOMER_NO, YES
 from regulars.consent.ledger import drop_expired
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose, Widening
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
 from regulars.consent.status import TOO_YOUNG, is_barred
-from regulars.consent.suppressions import SAID_NO, release
-from regulars.profiles.contacts import holders_of
+from regulars.consent.suppressions import release
+from regulars.profiles.contacts import holders_of, proved_contacts
 from regulars.profiles.models import Profile
 
-from .refuse_consent import PORTION, close_for_others, proved_contacts
+from .refuse_consent import PORTION, close_for_others
 from .shown_notices import purpose_notice
 from .unit_of_work import changes
 
@@ -45,7 +45,7 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
         raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
     if decision.action in CONSENT_ACTIONS and purpose.basis != Purpose.Basis.CONSENT:
         raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
-    closes = decision.action in SAID_NO
+    closes = decision.action in CUSTOMER_NO
     contacts = proved_contacts(profile) if closes or decision.action in OPENING else set()
     others = holders_of(contacts, but=[profile.pk]) if closes else []
     with changes([profile, *others[:PORTION]], "consent") as c:

@@ -20,13 +20,12 @@ from regulars.consent.suppressions import suppress_erased
 from regulars.destinations.disclosures import queue_erasure_requests
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
-from regulars.profiles.contacts import facts_with, profiles_without_account
+from regulars.profiles.contacts import facts_with, profiles_without_account, proved_contacts
 from regulars.profiles.find import canonical_profile
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
 from .personal_data import Names, count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
-from .refuse_consent import proved_contacts
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 

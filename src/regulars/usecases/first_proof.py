@@ -17,7 +17,7 @@ from regulars.base.email_address import canonical_email
 from regulars.events.own_events import OwnEvent
 from regulars.oauth.consents import note_ended
 from regulars.oauth.models import AppGrant, RefreshFamily
-from regulars.profiles.find import NOT_FOR_LOGIN, login_identities
+from regulars.profiles.find import NOT_FOR_LOGIN, accounts_of, login_identities
 from regulars.profiles.models import Identity, Profile
 
 from .account_mails import notify
@@ -43,6 +43,7 @@ def record_proof(
             return ()
         ended = _end_earlier_access(c, account, own, shown, by, notified_by)
         record_address(account, proved=True)
+        c.spread_earlier()
     return ended
 
 
@@ -68,12 +69,6 @@ def record_vouched(
         if canonical_email(account.email).lower() in wanted:
             ended += record_proof(account, by, shown, notified_by=notified_by)
     return tuple(dict.fromkeys(ended))
-
-
-def accounts_of(profile: Profile) -> list[Account]:
-    """Return the customer's account, and those of the customers that were linked to them."""
-    own = [profile.account] if profile.account else []
-    return own + list(Account.objects.filter(profile__merged_into=profile).order_by("pk"))
 
 
 def _end_earlier_access(

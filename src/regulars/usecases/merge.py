@@ -53,6 +53,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         source.merged_into = into
         join_states(source, into, Merge.objects.create(source=source, into=into, why=why))
         keep_restricted(c, source, into)
+        c.spread_earlier(into)
         c.refresh(into)
         if moved or why != VISITOR:
             queue_lake_removal([source.pk])

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from regulars.accounts.proofs.addresses import is_proved
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
+from regulars.consent.arrived_contacts import SAME_PERSON
+from regulars.consent.fold import CUSTOMER_NO
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
@@ -22,10 +23,9 @@ from regulars.consent.record import Decision
 from regulars.consent.refusal_links import RefusalLink
 from regulars.consent.status import ADVERTISING
 from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
-from regulars.profiles.contacts import EMAIL, PHONE, contact_of, contacts_of, holders_of
+from regulars.profiles.contacts import contacts_of, holders_of
 from regulars.profiles.models import Profile
 
-from .first_proof import accounts_of
 from .shown_notices import purpose_notice
 from .unit_of_work import Changes, changes
 
@@ -33,7 +33,6 @@ Action = ConsentEvent.Action
 PORTION = 50  # profiles of one person that are changed in one transaction; a shared address may have thousands
 NEWCOMERS = "consent.close_for_newcomers"
 UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than an import writes a portion
-SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
 LATEST = dt.timedelta(minutes=5)  # clocks of other systems differ
 LONGEST_WORDS = 1000
 
@@ -95,19 +94,8 @@ def refuse_for_contact(contact: str, refusal: Refusal) -> int:
         refuse(Profile.objects.get(pk=holders[0]), refusal)
     else:
         keys = {each.purpose for each in _checked(refusal)}
-        suppress([contact], keys, advertising=refusal.any_advertising)
+        suppress([contact], keys, advertising=refusal.any_advertising, since=refusal.at)
     return len(holders)
-
-
-def proved_contacts(profile: Profile) -> set[str]:
-    """Return the addresses and numbers that the customer has proved to be theirs."""
-    known = profile.document
-    found = {contact_of(EMAIL, account.email) for account in accounts_of(profile) if is_proved(account)}
-    if known.get("email_verified") is True:
-        found.add(contact_of(EMAIL, known.get("email")))
-    if known.get("phone_verified") is True:
-        found.add(contact_of(PHONE, known.get("phone_number")))
-    return {each for each in found if each}
 
 
 def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Decision], contacts: set[str]) -> None:
@@ -119,8 +107,11 @@ def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Deci
     # Also one that another profile of the person was merged into meanwhile.
     found = [each for each in c.profiles if each.pk != c.profile.pk]
     c.decide_all([(each, due) for each in found if (due := _not_yet(each, same))])
-    advertising = any(each.evidence.get(ADVERTISING) for each in decisions)
-    suppress(contacts, {each.purpose for each in decisions}, advertising=advertising)
+    for at in {each.at for each in decisions}:
+        due = [each for each in decisions if each.at == at]
+        advertising = any(each.evidence.get(ADVERTISING) for each in due)
+        suppress(contacts, {each.purpose for each in due}, advertising=advertising, since=at)
+    c.has_spread()
     stored = [_stored(each) for each in same]
     _queue_others(others[PORTION:], stored)
     if contacts:
@@ -198,7 +189,7 @@ def _is_recorded(profile: Profile, decision: Decision) -> bool:
 
 
 def _is_said(state: ConsentState | None, decision: Decision) -> bool:
-    if state is None or state.status not in SAID_NO:
+    if state is None or state.status not in (CUSTOMER_NO if decision.action == Action.REFUSED else SAID_NO):
         return False
     if decision.action == Action.OBJECTED and state.status != Action.OBJECTED:
         return False

@@ -83,7 +83,9 @@ def _restore_notices(lines: Sequence[JournalLine]) -> set[str]:
 def _suppress_again(lines: Sequence[JournalLine]) -> Repetition:
     for line in lines:
         body = body_of(line)
-        suppress_hashes([body["hash"]], body["purposes"], advertising=body["advertising"])
+        times = {key: dt.datetime.fromisoformat(at) for key, at in body.get("times", {}).items()}
+        closed = [*body["purposes"], *([""] if body["advertising"] else [])]
+        suppress_hashes([body["hash"]], {key: times.get(key, line.at) for key in closed})
     _save_entries(lines)
     return Repetition(repeated=len(lines))
 

@@ -7,15 +7,19 @@ mail or as staff say, and it ends some days later.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid, NotFound
-from regulars.base.jobs.tasks import enqueue
+from regulars.base.jobs.tasks import enqueue, handles
+from regulars.consent.arrived_contacts import CUSTOMER, contacts_reached, follow_restriction
 from regulars.consent.models import JournalEntry, Restriction
+from regulars.profiles.contacts import holders_of
 from regulars.profiles.models import Profile
 
 from .unit_of_work import Changes, changes
@@ -24,24 +28,70 @@ LIFTING = "consent.mail_lifting"  # the job that informs the customer
 NOTICE = dt.timedelta(days=3)
 LONGEST_REASON = 1000
 PORTION = 50
-CUSTOMER = "customer"
+ALSO, NO_LONGER = "consent.restrict_others", "consent.lift_others"
+UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than a transaction that did not see it, nor was seen by it
 
 
 def restrict(profile: Profile, method: str, actor: str = CUSTOMER, reason: str = "") -> Restriction:
     """Restrict at once, or return the restriction that there is; a lifting that was announced is called off.
 
+    It reaches every profile that is the same person, as an objection does: the first here, thousands of them by a job.
+
     Raises `Invalid`: `reason_needed` (of staff and applications), `reason_too_long`.
     """
     _check(reason, needed=actor != CUSTOMER)
-    with changes(profile, "restricted") as c:
+    others = _others(profile, actor)
+    with changes([profile, *others[:PORTION]], "restricted") as c:
         found = open_restriction(c.profile)
         if found is None:
             found = Restriction.objects.create(profile=c.profile, method=method, actor=actor[:64], reason=reason)
         elif found.lift_actor:
             _call_off(found)
+        if found.because_of_id:  # said of this customer too
+            found.because_of, found.method, found.actor, found.reason = None, method, actor[:64], reason
+            found.save()
         _note(c, found)
         _mark(c, c.profile, found.since)
+        _restrict_others(c, found)
+        if others[PORTION:]:
+            queue_for_others(found, after=others[:PORTION])
+        queue_for_others(found, due_at=clock.now() + UNTIL_COMMITTED)
     return found
+
+
+def queue_for_others(restriction: Restriction, *, after: Sequence[int] = (), due_at: dt.datetime | None = None) -> None:
+    """Queue the restriction of every profile that is the same person; `after`: only of ids above those done."""
+    enqueue(ALSO, {"restriction": restriction.pk, "after": max(after, default=0)}, due_at=due_at)
+
+
+@handles(ALSO)
+def restrict_others(payload: dict[str, Any]) -> None:
+    """Restrict the next portion of the profiles of a restricted customer, and queue the rest."""
+    restriction = Restriction.objects.select_related("profile").filter(pk=payload["restriction"]).first()
+    if restriction is None:
+        return
+    others = [pk for pk in _others(restriction.profile, restriction.actor) if pk > payload["after"]]
+    if not others:
+        return
+    with changes([restriction.profile, *others[:PORTION]], "restricted") as c:
+        found = open_restriction(c.profile)
+        if found is None or found.pk != restriction.pk:
+            return  # lifted or merged meanwhile
+        _restrict_others(c, found)
+    if others[PORTION:]:
+        queue_for_others(restriction, after=others[:PORTION])
+
+
+@handles(NO_LONGER)
+def lift_others(payload: dict[str, Any]) -> None:
+    """Lift the next portion of the restrictions that began with one that was lifted, and queue the rest."""
+    rows = Restriction.objects.filter(because_of=payload["restriction"], lifted_at=None).order_by("pk")
+    portion = list(rows[:PORTION])
+    if not portion:
+        return
+    with changes([row.profile_id for row in portion], "restriction_lifted") as c:
+        _lift_rows(c, rows.filter(pk__in=[row.pk for row in portion]), payload["actor"])
+    enqueue(NO_LONGER, payload)
 
 
 def restrict_again(c: Changes, profile: Profile, said: Mapping[str, str], at: dt.datetime) -> None:
@@ -53,6 +103,7 @@ def restrict_again(c: Changes, profile: Profile, said: Mapping[str, str], at: dt
         since = dt.datetime.fromisoformat(said["since"])
         words = {name: said[name] for name in ("method", "actor", "reason")}
         found = Restriction.objects.create(profile=profile, since=since, **words)
+        c.spread_earlier(profile)
     elif found.lift_actor and (found.announced_at is None or found.announced_at <= at):
         _call_off(found)
     _mark(c, profile, found.since)
@@ -91,7 +142,7 @@ def mark_informed(restriction: Restriction) -> None:
 
 def lift(profile: Profile, actor: str = CUSTOMER) -> None:
     """Lift a restriction at once: for customers themselves. Raises `NotFound("not_restricted")`."""
-    with changes(profile, "restriction_lifted") as c:
+    with changes(_all_restricted(profile), "restriction_lifted") as c:
         _lift(c, _restriction_of(c.profile), actor)
 
 
@@ -100,7 +151,7 @@ def lift_due() -> int:
     due = Restriction.objects.filter(lifted_at=None, lifts_at__lte=clock.now(), profile__merged_into=None)
     portion = list(due.select_related("profile").order_by("pk")[:PORTION])
     for restriction in portion:
-        with changes(restriction.profile, "restriction_lifted") as c:
+        with changes(_all_restricted(restriction.profile), "restriction_lifted") as c:
             found = open_restriction(c.profile)
             # Not if it was lifted, or its lifting called off, in the meantime.
             if found is not None and found.lifts_at and found.lifts_at <= clock.now():
@@ -114,13 +165,20 @@ def open_restriction(profile: Profile) -> Restriction | None:
 
 def keep_restricted(c: Changes, source: Profile, into: Profile) -> None:
     """Restrict a customer that a restricted one is merged into, or split from; each has a row of its own then."""
-    if source.restricted_at is None or into.restricted_at is not None:
+    if source.restricted_at is None:
         return
-    found = open_restriction(source)
+    found, kept = open_restriction(source), open_restriction(into)
     said = {"method": "merge", "actor": found.actor, "reason": found.reason} if found else {"method": "merge"}
-    _note(c, Restriction.objects.create(profile=into, since=source.restricted_at, **said))
-    into.restricted_at = source.restricted_at
-    into.save(update_fields=["restricted_at"])
+    if kept is None:
+        because_of = found.because_of if found else None
+        kept = Restriction.objects.create(profile=into, since=source.restricted_at, because_of=because_of, **said)
+        _note(c, kept)
+        into.restricted_at = source.restricted_at
+        into.save(update_fields=["restricted_at"])
+    elif kept.because_of_id and found and found.because_of_id is None:
+        Restriction.objects.filter(pk=kept.pk).update(because_of=None, **said)
+    if found:  # who was restricted with the one is restricted with the other from now on
+        found.others.exclude(pk=kept.pk).update(because_of=kept)
 
 
 def _restriction_of(profile: Profile) -> Restriction:
@@ -130,10 +188,41 @@ def _restriction_of(profile: Profile) -> Restriction:
     return found
 
 
+def _others(profile: Profile, actor: str) -> list[int]:
+    return holders_of(contacts_reached(profile, by_customer=actor == CUSTOMER), but=[profile.pk])
+
+
+def _all_restricted(profile: Profile) -> list[Profile | int]:
+    """Return a customer and the first of those that are restricted with them, to be locked together."""
+    others = Restriction.objects.filter(because_of__profile=profile, because_of__lifted_at=None, lifted_at=None)
+    return [profile, *others.order_by("profile").values_list("profile_id", flat=True)[:PORTION]]
+
+
+def _restrict_others(c: Changes, restriction: Restriction) -> None:
+    for new in follow_restriction(restriction, [each for each in c.profiles if each.pk != c.profile.pk]):
+        _note(c, new)
+        c.refresh(new.profile)
+
+
 def _lift(c: Changes, found: Restriction, actor: str) -> None:
     found.lifted_at, found.lift_actor = clock.now(), actor[:64]
     found.save()
     _mark(c, c.profile, None)
+    _lift_rows(c, found.others.filter(lifted_at=None), found.lift_actor)
+    rest = {"restriction": found.pk, "actor": found.lift_actor}
+    if found.others.filter(lifted_at=None).exists():
+        enqueue(NO_LONGER, rest)
+    enqueue(NO_LONGER, rest, due_at=clock.now() + UNTIL_COMMITTED)
+
+
+def _lift_rows(c: Changes, rows: QuerySet[Restriction], actor: str) -> None:
+    """Lift those restrictions whose profiles are locked in this unit; also of one that was merged meanwhile."""
+    for row in rows:
+        profile = c.locked(row.profile_id)
+        if profile is not None:
+            row.lifted_at, row.lift_actor = clock.now(), actor
+            row.save()
+            _mark(c, profile, None)
 
 
 def _call_off(found: Restriction) -> None:
@@ -144,8 +233,7 @@ def _call_off(found: Restriction) -> None:
 
 def _note(c: Changes, found: Restriction) -> None:
     """Write it into the journal; a lifting is not: what a restore cannot know to be lifted stays restricted."""
-    said = {name: getattr(found, name) for name in ("since", "method", "actor", "reason")}
-    c.note(JournalEntry.Kind.RESTRICTED, said, of=found.profile)
+    c.note(JournalEntry.Kind.RESTRICTED, found.said(), of=found.profile)
 
 
 def _mark(c: Changes, profile: Profile, since: dt.datetime | None) -> None:

@@ -21,7 +21,8 @@ from django.db import transaction
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import NotFound
-from regulars.consent.arrived_contacts import refusals_due
+from regulars.base.jobs.tasks import enqueue
+from regulars.consent.arrived_contacts import is_own_refusal, refusals_due, refused_themselves, restrict_arrived
 from regulars.consent.journal import JournalDraft, new_entry
 from regulars.consent.models import ConsentEvent, JournalEntry
 from regulars.consent.record import Decision, append_copies
@@ -35,6 +36,7 @@ from regulars.events.own_events import OwnEvent
 from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
 from regulars.oauth.sessions import forget_rule_claims
+from regulars.profiles.assertions import PROOFS
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.learn import NewFact, conclude_again, learn_all, retract
 from regulars.profiles.models import Fact, Profile
@@ -46,6 +48,8 @@ from .decision_evidence import with_evidence
 from .lake import queue_lake_fill
 
 Who = Profile | int
+SPREAD = "consent.same_person"  # the job of `usecases.same_person`
+SPREAD_AT_ONCE = 20
 PORTION = 500  # profiles whose deliveries are queued together after a segment was evaluated for every customer
 
 
@@ -59,6 +63,7 @@ class _Unit:
         self.stale_documents: set[int] = set()  # of these, the document is out of date too
         self.happened: set[int] = set()  # an event was recorded: segments
         self.closed: set[int] = set()  # a view lost an attribute: raw stores are cleared of it
+        self.to_spread: set[int] = set()  # customers whose refusals may hold for other profiles of theirs too
         self.lake_is_behind = False
         self.first_of: dict[int, int] = {}  # consent of this unit → the one that it repeats: facts name that
         self.journal = JournalDraft()
@@ -115,8 +120,17 @@ class _Unit:
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
         queue_clearing(self.closed)
+        self._queue_spread()
         if changed := self._customers(self.changed):
             follow_disclosures(changed)
+
+    def _queue_spread(self) -> None:
+        """Queue `usecases.same_person` for customers with anything to carry on: mostly one read, of few profiles."""
+        customers = self._customers(self.to_spread)
+        due = {each.pk for each in customers if each.restricted_at} | refused_themselves(customers)
+        ids = sorted(due)
+        for start in range(0, len(ids), SPREAD_AT_ONCE):
+            enqueue(SPREAD, {"profiles": ids[start : start + SPREAD_AT_ONCE]})
 
     def _customers(self, profile_ids: set[int]) -> list[Profile]:
         """The locked rows of these ids in ascending order. Merged profiles have no views and no memberships."""
@@ -162,6 +176,11 @@ class Changes:
         self._unit.journal.written += learned.written
         if came := {fact.profile_id for fact in learned.written if fact.contact}:
             self.decide_all(refusals_due([self.find(each) for each in sorted(came)]))
+            for restriction in restrict_arrived(learned.written, self._unit.rows):
+                self.note(JournalEntry.Kind.RESTRICTED, restriction.said(), of=restriction.profile)
+                self.refresh(restriction.profile)
+        proved = {fact.profile_id for fact in learned.written if fact.attribute in PROOFS and fact.value is True}
+        self._unit.to_spread |= came | proved
         return learned.written
 
     def retract(self, facts: Sequence[Fact], why: str = "", of: Who | None = None) -> None:
@@ -182,6 +201,7 @@ class Changes:
         self._unit.mark_changed({profile.pk for profile, _ in found})
         if not found:
             return []
+        self._unit.to_spread |= {profile.pk for profile, listed in found if any(map(is_own_refusal, listed))}
         recorded = record_decisions(found)
         self._unit.first_of |= recorded.first_of
         self._unit.journal.decisions += recorded.events
@@ -235,6 +255,14 @@ class Changes:
         conclude_again(self.profiles)
         for profile in self.profiles:
             self.refresh(profile)
+
+    def spread_earlier(self, of: Who | None = None) -> None:
+        """Carry on what a customer refused before, after an address of theirs was proved or came: it holds for all who hold it."""
+        self._unit.to_spread.add(self._find(of).pk)
+
+    def has_spread(self) -> None:
+        """Say that what the customer refused was carried on in this unit."""
+        self._unit.to_spread.discard(self.profile.pk)
 
     def refresh(self, of: Who | None = None) -> None:
         """Recompute everything of a customer at the end: facts moved, ran out or were deleted, or a purpose changed."""

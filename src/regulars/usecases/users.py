@@ -29,6 +29,7 @@ from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
 from regulars.profiles.document import BAGS, is_open
 from regulars.profiles.find import (
     DATABASE,
+    accounts_of,
     find_by_identity,
     find_by_user_id,
     get_or_create_by_identity,
@@ -41,7 +42,7 @@ from regulars.profiles.sign_in import sign_in_block
 
 from .account_mails import address_of, notify
 from .erase import erase_customer
-from .first_proof import accounts_of, record_phone_proof, record_proof, record_vouched
+from .first_proof import record_phone_proof, record_proof, record_vouched
 from .merge import merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes

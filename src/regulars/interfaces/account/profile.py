@@ -16,13 +16,14 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.notices import NoticeChangedError
 from regulars.consent.suppressions import marketing_purposes
 from regulars.events.read import timeline
+from regulars.profiles.contacts import proved_contacts
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
 from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
 from regulars.usecases.decide_consent import decide_as_shown
 from regulars.usecases.record_disclosures import all_disclosures_of
-from regulars.usecases.refuse_consent import Refusal, proved_contacts, refuse
+from regulars.usecases.refuse_consent import Refusal, refuse
 from regulars.usecases.restrict import lift, open_restriction, restrict
 from regulars.usecases.shown_notices import show_purposes
 
