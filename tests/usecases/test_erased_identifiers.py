@@ -9,16 +9,18 @@ import threading
 import time
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import OperationalError, connections
 from tests.management_api.conftest import api_client, passwords
 
 from regulars.base import clock
-from regulars.consent.erasures import erased_among
+from regulars.consent.erasures import erased_among, fingerprint, refuse_identifiers
 from regulars.consent.models import ErasedIdentifier, Erasure
 from regulars.events.models import Event, InboxItem, Source, SourceCount
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.models import Profile
 from regulars.usecases import erase as erase_module
+from regulars.usecases.complete_social_login import sign_up
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.replay_erasures import replay_erasures
@@ -164,6 +166,37 @@ def test_creating_a_customer_under_an_erased_id_says_why(send, api_client, passw
 
     assert (answer.status_code, answer.json()["errorCode"]) == (409, "erased_identifier")
     assert other.status_code == 201
+
+
+@pytest.mark.parametrize("email", [EMAIL, "Dov@Example.COM"])
+def test_application_does_not_bring_an_erased_address_back(erased, api_client, passwords, email):
+    created = api_client.call("POST", "/v2/users", new_user("5f3d") | {"email": email})
+    api_client.call("POST", "/v2/users", new_user("5f3e"))
+    moved = api_client.call("PATCH", "/v2/users/auth0%7C5f3e", {"email": email})
+    metadata = api_client.call("PATCH", "/v2/users/auth0%7C5f3e", {"user_metadata": {"shoe": "43"}})
+
+    for answer in (created, moved):
+        assert (answer.status_code, answer.json()["errorCode"]) == (409, "erased_identifier")
+    assert metadata.status_code == 200
+    assert not Profile.objects.filter(document__email__iexact=EMAIL).exists()
+
+
+def test_person_who_signs_up_again_is_welcome_and_their_address_is_free(erased, api_client, passwords):
+    account = sign_up(EMAIL, make_password("a few words in a row"), "Username-Password-Authentication")
+    user = Profile.objects.get(account=account).user_id.replace("|", "%7C")
+    api_client.call("POST", "/v2/users", new_user("5f3e"))
+
+    assert api_client.call("PATCH", f"/v2/users/{user}", {"email": EMAIL, "name": "Dov"}).status_code == 200
+    taken = api_client.call("PATCH", "/v2/users/auth0%7C5f3e", {"email": EMAIL})
+    assert (taken.status_code, taken.json()["errorCode"]) == (409, "auth0_idp_error")
+
+
+def test_customer_whose_own_address_was_shared_with_the_erased_one_is_written_on(erased, api_client, passwords):
+    """The e-mail of this user is what it was before: nothing is brought back."""
+    api_client.call("POST", "/v2/users", new_user("5f3e"))
+    refuse_identifiers([fingerprint("email|5f3e@example.com")], clock.now())
+    answer = api_client.call("PATCH", "/v2/users/auth0%7C5f3e", {"email": "5f3e@example.com", "name": "Fay"})
+    assert answer.status_code == 200
 
 
 def new_user(user_id: str) -> dict[str, object]:

@@ -114,6 +114,7 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
             "erased_identifier",
             "The customer with this id was erased, and the id is refused for a while. Leave out user_id for a new one.",
         )
+    _refuse_erased_address(email)
     _refuse_weak_password(new.patch.password, Account(email=email), new.connection)
     profile, _ = get_or_create_by_identity(
         DATABASE, new.user_id or new_key(), connection=new.connection, asserted_by=Asserter.APP_TOKEN
@@ -134,7 +135,7 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
     A new address is unverified unless the patch says otherwise; a first proof ends what could open the account before
     (`first_proof`). The customer is notified of a new password and of a new address, at the address from before, unless
     `notified_by` (a source) has done so itself. Raises `Invalid`: `weak_password`, `invalid_metadata_key`;
-    `Conflict`: `email_taken`.
+    `Conflict`: `email_taken`, `erased_identifier`.
     """
     root = dict(patch.root)
     with changes(profile, "replaced_by_app") as c:
@@ -151,6 +152,8 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
             root["email"] = email = canonical_email(email).lower()
             if is_email_taken(email, but=account):
                 raise Conflict("email_taken", "The specified new email already exists.")
+        if email and email != str(profile.document.get("email", "")).lower():
+            _refuse_erased_address(email)
         if email and email != profile.document.get("email"):
             root.setdefault("email_verified", False)
         has_moved = _change_address(profile, account, root, source, notified_by)
@@ -465,6 +468,16 @@ def _notify_each(profiles: Iterable[Profile], what: str, notified_by: str) -> No
     for address, account in found.items():
         if address:
             notify(account, what, address)
+
+
+def _refuse_erased_address(email: str) -> None:
+    """Refuse the address of a customer who was erased lately: no one but its holder brings it back, by signing up."""
+    if erased_among([f"email|{email}"]) and not is_email_taken(email):
+        raise Conflict(
+            "erased_identifier",
+            "The customer with this address was erased, and applications may not write it for a while. The customer may "
+            "sign up again.",
+        )
 
 
 def _refuse_weak_password(password: str, account: Account, connection: str) -> None:
