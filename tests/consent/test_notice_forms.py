@@ -126,7 +126,7 @@ FORMS = [
     ),
     Form("social", "usecases/complete_social_login.py", social, (reword_purpose, widen_purpose)),
     Form("third party", "interfaces/oidc/authorize.py", third_party, (rename_app,)),
-    Form("device", "", device, (rename_app,)),  # asks again every time, so the ledger has no line of it
+    Form("device", "usecases/authorize.py", device, (rename_app,)),
 ]
 
 

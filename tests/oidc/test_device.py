@@ -9,9 +9,11 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from regulars.base.tokens.jwt import verify
+from regulars.clients.models import Client
 from regulars.events.read import timeline
+from regulars.oauth.consents import withdraw_consents
 from regulars.oauth.grant import DEVICE_CODE
-from regulars.oauth.models import DeviceRequest
+from regulars.oauth.models import AppGrant, DeviceRequest
 from regulars.questions.models import Impression
 from regulars.questions.save import save_question
 from regulars.rules.save import save_rule
@@ -73,6 +75,36 @@ def test_a_device_gets_tokens_after_its_code_was_allowed(tv, phone, codes, custo
     assert "Your device is connected" in done.content.decode()
     assert verify(tokens["id_token"], "tv")["sub"] == customer.user_id
     assert tv.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_yes_to_a_third_party_device_is_kept_with_its_words_and_ends_with_its_withdrawal(tv, phone, codes, customer):
+    Client.objects.filter(pk="tv").update(first_party=False)
+    answer(phone, codes)
+    tokens = poll(tv, codes).json()
+
+    kept = AppGrant.objects.get(client="tv")
+    asked = ["offline_access", "openid", "profile"]
+    assert (kept.profile, kept.audience, kept.scopes, kept.locale) == (customer, "", asked, "en")
+    assert "stay connected when you are away" in kept.words
+    withdraw_consents(AppGrant.objects.all())
+    assert error(tv.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+def test_device_of_our_own_company_and_a_refused_one_keep_no_consent(tv, phone, codes):
+    answer(phone, codes)
+    Client.objects.filter(pk="tv").update(first_party=False)
+    answer(phone, begin(tv), "refuse")
+    assert not AppGrant.objects.exists()
+
+
+def test_third_party_device_keeps_the_consent_after_a_question(tv, phone, codes, customer):
+    Client.objects.filter(pk="tv").update(first_party=False)
+    save_question(LOOKING_FOR)
+    away = answer(phone, codes)
+    assert not AppGrant.objects.exists()
+    back = phone.post(away["Location"], {"do": "pass"})
+    phone.get(back["Location"])
+    assert AppGrant.objects.filter(client="tv").exists()
 
 
 def test_the_codes_are_as_the_standard_has_them(codes):

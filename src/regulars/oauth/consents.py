@@ -33,9 +33,14 @@ SCOPE_TEXTS = {
 }
 
 
+def needs_consent(request: AuthorizationRequest) -> bool:
+    """Whether the customer has to let the app in. A first-party app needs no consent, unless the API requires it."""
+    return not (request.client.first_party and (request.api is None or request.api.skip_consent))
+
+
 def has_consent(profile: Profile, request: AuthorizationRequest) -> bool:
-    """Whether the app may have what it requests. A first-party app needs no consent, unless the API requires it."""
-    if request.client.first_party and (request.api is None or request.api.skip_consent):
+    """Whether the app may have what it requests."""
+    if not needs_consent(request):
         return True
     rows = AppGrant.objects.filter(of_profile(profile.pk), client=request.client, audience=request.audience)
     given = {scope for row in rows for scope in row.scopes}

@@ -270,11 +270,18 @@ class AlreadyAnsweredError(Exception):
 
 
 def authorize_device(
-    row: DeviceRequest, session: BrowserSession, browser: LoginContext, progress: LoginProgress
+    row: DeviceRequest,
+    session: BrowserSession,
+    browser: LoginContext,
+    progress: LoginProgress,
+    *,
+    notice: str,
+    locale: str,
 ) -> tuple[InteractionRequired | Denied | None, LoginProgress]:
     """Let the customer log in on a device. Returns what stopped the login, if anything, and its progress.
 
-    Raises `AlreadyAnsweredError`.
+    `notice` is the hash of the page on which they allowed it, in the language `locale`: what an app of another company may
+    have is recorded with it. Raises `AlreadyAnsweredError`, and `NoticeChangedError` as `consents.record_consent`.
     """
     if row.client.requires_second_factor and "mfa" not in session.amr:
         return InteractionRequired(Wait.LOGIN, SECOND_FACTOR_PAGE), progress
@@ -287,6 +294,8 @@ def authorize_device(
         grant = build_grant(session.authentication(sid=secrets.token_hex(16)), request, decision)
         if not allow_device(row, session.profile, grant):
             raise AlreadyAnsweredError
+        if consents.needs_consent(request):
+            consents.record_consent(session.profile, request, notice, locale)
         add_client(session.profile, grant.sid, grant.client_id, decision.id_token)
 
     return log_in(login, allow), login.progress

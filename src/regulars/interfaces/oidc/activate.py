@@ -91,9 +91,12 @@ def _allow(
 ) -> HttpResponse:
     """Log the customer in on the device. A question is asked on the way; a rule with a page of its own refuses the device."""
     try:
-        stopped, progress = authorize_device(row, session, browser_context(request), progress)
+        context = browser_context(request)
+        stopped, progress = authorize_device(row, session, context, progress, notice=notice, locale=locale)
     except AlreadyAnsweredError:
         return _code_page(request, "", UNKNOWN, 400)
+    except NoticeChangedError as changed:
+        return _question_page(request, row, code, changed)
     match stopped:
         case InteractionRequired(reason=Wait.QUESTION, url=url):
             request.session[ALLOWED] = {
