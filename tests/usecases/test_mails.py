@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.utils import translation
 
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.models import EmailCode
@@ -19,14 +20,20 @@ from regulars.base.jobs.tasks import HANDLERS
 from regulars.base.page_language import page_language
 from regulars.clients.branding import READABLE, contrast, current_app
 from regulars.clients.models import Client
+from regulars.events.own_events import OwnEvent
+from regulars.profiles.assertions import Asserter
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Profile
 from regulars.usecases import account_mails
 from regulars.usecases.account_mails import NOTICES
 from regulars.usecases.complete_social_login import sign_up
-from regulars.usecases.restrict import LIFTING
+from regulars.usecases.restrict import LIFTING, announce_lifting, restrict
+from regulars.usecases.unit_of_work import changes
 
 CHIKA = "chika@mail.example"
 ACCOUNT_MAILS = ("finish", "known", "reset", "code", "code_and_link", "link")
-MAILS = (*ACCOUNT_MAILS, *(f"notice:{what}" for what in NOTICES))
+MAILS = (*ACCOUNT_MAILS, "lifting", *(f"notice:{what}" for what in NOTICES))
 LANGUAGES = ("en", "de", "es", "fr", "ja", "pt-br", "ar")
 BRANDING = {
     "title": "Harbour & Pine",
@@ -52,7 +59,10 @@ def sent(name: str, language: str = "en", app: str = "shop") -> EmailMultiAltern
     """Have one mail of `MAILS` sent, in the way of the pages."""
     token, page = current_app.set(app), page_language.set(language)
     try:
-        _ask_for(name)
+        if name == "lifting":
+            _announce_lifting(language, app)
+        else:
+            _ask_for(name)
     finally:
         current_app.reset(token)
         page_language.reset(page)
@@ -74,6 +84,51 @@ def _ask_for(name: str) -> None:
         account_mails.notify(Account.objects.get(email=CHIKA), what)
     else:
         account_mails.mail_code(EmailCode.objects.create(email=CHIKA, expires_at=later), kind)
+
+
+def _announce_lifting(language: str, app: str) -> None:
+    """Staff ask for this one: its language and its app are those in which the customer signed in last."""
+    Account.objects.filter(email=CHIKA).update(language=language)
+    profile = Profile.objects.get(account__email=CHIKA)
+    with changes(profile, "login") as c:
+        c.record_event(OwnEvent.SIGNED_IN, {"connection": "", "client": "another", "client_name": ""})
+        c.record_event(OwnEvent.SIGNED_IN, {"connection": "", "client": app, "client_name": ""})
+    restrict(profile, "profile")
+    token, page = current_app.set(""), page_language.set("")
+    try:
+        with translation.override("fr" if language == "de" else "de"):
+            announce_lifting(profile, "staff:bo", "REASON", has_address=True)
+    finally:
+        current_app.reset(token)
+        page_language.reset(page)
+
+
+def test_mail_to_a_contact_without_account_is_in_the_language_that_they_speak(shop):
+    contact, _ = get_or_create_by_identity("external", "crm-1")
+    with changes(contact, "import") as c:
+        c.learn(
+            [
+                NewFact("email", "dov@mail.example", "imported", "import:fair", asserter=Asserter.IMPORT),
+                NewFact("locale", "ja", "imported", "import:fair", asserter=Asserter.IMPORT),
+            ]
+        )
+    restrict(contact, "staff", "staff:bo", "Disputes.")
+    with translation.override("de"):
+        announce_lifting(contact, "staff:bo", "REASON", has_address=True)
+    run_due()
+
+    (message,) = mail.outbox
+    assert message.to == ["dov@mail.example"]
+    assert 'lang="ja"' in html_of(message)
+
+
+def test_notice_that_an_application_caused_is_in_the_name_of_the_app_last_used(shop, chika_account):
+    with changes(Profile.objects.get(account=chika_account), "login") as c:
+        c.record_event(OwnEvent.SIGNED_IN, {"connection": "", "client": "shop", "client_name": "Shop"})
+    account_mails.notify(chika_account, "password_changed")
+    run_due()
+    (message,) = mail.outbox
+    assert message.from_email == "Harbour & Pine <hello@localhost>"
 
 
 def html_of(message: EmailMultiAlternatives) -> str:
@@ -159,7 +214,16 @@ def test_mail_has_the_language_and_direction_of_the_page(shop, chika_account, na
     assert english == set() or language == "en"
 
 
-ENGLISH = ("It was not you?", "It was you?", "It works for", "When:", "Open this link", "Your code for", "was started")
+ENGLISH = (
+    "It was not you?",
+    "It was you?",
+    "It works for",
+    "When:",
+    "You restricted",
+    "Open this link",
+    "Your code for",
+    "was started",
+)
 
 
 def test_names_cannot_write_markup_headers_or_lines(shop, chika_account):

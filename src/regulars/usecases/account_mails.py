@@ -29,8 +29,10 @@ from regulars.base.jobs.tasks import enqueue, handles
 from regulars.base.page_language import page_language
 from regulars.clients.branding import current_app
 from regulars.consent.models import Restriction
+from regulars.events.models import Event
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.contacts import contacts_of
-from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
+from regulars.profiles.find import accounts_of_address, canonical_profile, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
@@ -195,11 +197,9 @@ def _language_of_reader(job: MailJob) -> str:
 
     An application, staff or the worker asked for the mail.
     """
-    account = _reader(job)
-    profile: Profile | None = getattr(account, "profile", None)
-    if account is None or profile is None:
+    whole = _reader(job)
+    if whole is None:
         return settings.LANGUAGE_CODE
-    whole = profile.merged_into or profile
     accounts = Account.objects.filter(Q(profile=whole) | Q(profile__merged_into=whole)).exclude(language="")
     latest = accounts.order_by("-last_login").values_list("language", flat=True).first()
     for tag in (latest, whole.document.get("locale")):
@@ -210,7 +210,26 @@ def _language_of_reader(job: MailJob) -> str:
     return settings.LANGUAGE_CODE
 
 
-def _reader(job: MailJob) -> Account | None:
+def _sender(job: MailJob) -> Sender:
+    """Return the app of the page that asked for the mail; of a mail that no page asked for, the one last signed in to."""
+    app = job.get("app", "")
+    if not app and not job.get("language") and (whole := _reader(job)):
+        signed_in = Event.objects.filter(profile_id=whole.pk, name=OwnEvent.SIGNED_IN, source=None)
+        last = signed_in.order_by("-at").values_list("properties", flat=True).first() or {}
+        app = str(last.get("client", ""))
+    return Sender.of(app)
+
+
+def _reader(job: MailJob) -> Profile | None:
+    """Return the customer who reads the mail."""
+    if "restriction" in job:
+        restricted = Restriction.objects.filter(pk=job["restriction"]).select_related("profile__merged_into").first()
+        return canonical_profile(restricted.profile) if restricted else None
+    profile: Profile | None = getattr(_account_of(job), "profile", None)
+    return canonical_profile(profile) if profile else None
+
+
+def _account_of(job: MailJob) -> Account | None:
     if "account" in job:
         return Account.objects.filter(pk=job["account"]).first()
     email = job.get("email", "")
@@ -227,7 +246,7 @@ def send_signup(payload: MailJob) -> None:
     pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
     if pending is None:
         return
-    sender = Sender.of(payload.get("app", ""))
+    sender = _sender(payload)
     names = {"email": isolated(readable_email(pending.email)), "site": isolated(sender.name)}
     if is_email_taken(pending.email):
         lead = _(
@@ -257,7 +276,7 @@ def send_reset(payload: MailJob) -> None:
         return
     token = default_token_generator.make_token(account)
     link = _link(f"/password/reset/{account.key}/{token}", next=payload["next"])
-    sender = Sender.of(payload.get("app", ""))
+    sender = _sender(payload)
     names = {"email": isolated(readable_email(account.email)), "site": isolated(sender.name)}
     parts = [
         Part(_("A new password for %(email)s at %(site)s was asked for, we think by you.") % names),
@@ -287,7 +306,7 @@ def send_notice(payload: MailJob) -> None:
         Part(_("When: %(at)s") % {"at": _written(payload["at"])}),
         Part(advice, _link("/me/security"), _("Password, second factor and devices")),
     ]
-    _send(to, _(subject), parts, Sender.of(payload.get("app", "")))
+    _send(to, _(subject), parts, _sender(payload))
 
 
 def lifting_address(profile: Profile) -> str:
@@ -311,7 +330,7 @@ def send_lifting(payload: MailJob) -> None:
         Part(_("Reason: %(reason)s") % {"reason": isolated(found.lift_reason)}),
         Part(_("You do not agree? Keep it restricted here:"), _link("/me") + "#restriction", _("Your data")),
     ]
-    if _send(to, _("The restriction of your data will be lifted"), parts, Sender.of("")):
+    if _send(to, _("The restriction of your data will be lifted"), parts, _sender(payload)):
         mark_informed(found)
 
 
@@ -324,7 +343,7 @@ def send_code(payload: MailJob) -> None:
         return
     digits, secret = mailed_codes.write(expected)
     link = _link("/code/open", link=secret)
-    sender = Sender.of(payload.get("app", ""))
+    sender = _sender(payload)
     site, once = {"site": isolated(sender.name)}, Part(_("It works for ten minutes, once."))
     if payload["template"] == "link":
         parts = [

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
@@ -129,7 +128,7 @@ def announce_lifting(
         found.lifts_at = clock.now() + NOTICE if informed else None
         found.save()
         if not informed:
-            enqueue(LIFTING, {"restriction": found.pk, "language": translation.get_language() or "en"}, queue="mail")
+            enqueue(LIFTING, {"restriction": found.pk}, queue="mail")  # in the language of its reader, not of staff
     return found
 
 
