@@ -35,6 +35,7 @@ SOURCES = {
 }
 CONNECTIONS = {GOOGLE: GOOGLE, PASSWORD: "Username-Password-Authentication", NEWSLETTER: ""}
 INCOME_SOURCE = "source:us-census-acs"
+LOOK_UPS = ("enrich", "given")
 
 
 def load_customers(count: int, source: Source) -> Iterator[int]:
@@ -66,7 +67,12 @@ def _load(portion: list[Customer], source: Source, questions: dict[str, Question
         decided = iter(c.decide_all([(profiles[each.number], list(_decisions(each))) for each in portion]))
         given = {each.number: dict(zip(each.decisions, decided)) for each in portion}  # noqa: B905 - one iterator for all
         c.learn_all([(profiles[each.number], list(_facts(each, given[each.number]))) for each in portion])
-        c.learn_all([(profiles[each.number], list(_looked_up(profiles[each.number], each))) for each in portion])
+        c.learn_all(
+            [
+                (profiles[each.number], list(_looked_up(profiles[each.number], each, given[each.number])))
+                for each in portion
+            ]
+        )
         Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
         c.record_events(
             _event(profiles[each.number], each, number, event, source)
@@ -172,9 +178,13 @@ def _decision_on(attribute: str, at: dt.datetime, given: dict[DemoDecision, Cons
     )
 
 
-def _looked_up(profile: Profile, customer: Customer) -> Iterator[NewFact]:
-    """Yield the income of the area, which follows from the postal code and the country, and lives with their consent."""
-    if customer.income is None:
+def _looked_up(profile: Profile, customer: Customer, given: dict[DemoDecision, ConsentEvent]) -> Iterator[NewFact]:
+    """Yield the income of the area of customers who allow look-ups.
+
+    It follows from the postal code and the country, and lives with their consents too.
+    """
+    yes = next((event for decision, event in given.items() if (decision.purpose, decision.action) == LOOK_UPS), None)
+    if customer.income is None or yes is None:
         return
     about = list(profile.facts.filter(attribute__in=("postal_code", "country"), source=GOOGLE).order_by("id"))
     yield NewFact(
@@ -182,8 +192,9 @@ def _looked_up(profile: Profile, customer: Customer) -> Iterator[NewFact]:
         customer.income,
         "enriched",
         INCOME_SOURCE,
-        basis="legitimate_interest",
-        consents=sorted({consent for fact in about for consent in fact.consents}),
+        basis="consent",
+        purpose="enrich",
+        consents=sorted({yes.pk, *(consent for fact in about for consent in fact.consents)}),
         confidence=0.6,
         collected_at=customer.joined,
         derived_from=[fact.pk for fact in about],

@@ -70,8 +70,8 @@ def follow_addresses(addresses: Addresses) -> None:
             connection.save(update_fields=["urls"])
     for setting in SourceSetting.objects.filter(key=CENSUS_SOURCE):
         if _has_moved(setting.settings["base_url"], CENSUS, addresses):
-            settings = {**setting.settings, "base_url": addresses.mock_services + CENSUS}
-            save_source(setting.key, settings, enabled=setting.enabled, purpose=setting.purpose_id)
+            setting.settings = {**setting.settings, "base_url": addresses.mock_services + CENSUS}
+            setting.save(update_fields=["settings"])
     for destination in Destination.objects.filter(kind="webhook"):
         if _has_moved(destination.settings["url"], RECEIVER, addresses):
             destination.settings = {**destination.settings, "url": addresses.mock_services + RECEIVER}

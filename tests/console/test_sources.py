@@ -30,7 +30,7 @@ GOOD = {
     "setting.base_url": "https://api.census.gov/data",
     "setting.year": "2024",
     "setting.api_key": KEY,
-    "purpose": "measure",
+    "purpose": "enrich",
     "enabled": "on",
 }
 
@@ -88,7 +88,21 @@ def test_a_lookup_is_switched_on_with_its_settings(console):
 
     setting = SourceSetting.objects.get()
     assert (response.status_code, response["Location"]) == (302, CENSUS)
-    assert (setting.enabled, setting.purpose_id, setting.settings["api_key"]) == (True, "measure", KEY)
+    assert (setting.enabled, setting.purpose_id, setting.settings["api_key"]) == (True, "enrich", KEY)
+
+
+def test_lookup_that_its_purpose_stops_says_so_and_cannot_be_saved_so(console):
+    console.post(CENSUS, GOOD)
+    SourceSetting.objects.update(purpose="measure")
+
+    refused = console.post(CENSUS, {**GOOD, "purpose": "measure"})
+
+    assert refused.status_code == 400
+    assert 'id="in-purpose-problem"' in refused.content.decode()
+    page = console.get(CENSUS).content.decode()
+    assert "Nothing is asked." in page
+    assert 'value="measure"' not in page
+    assert "Choose another purpose." in console.get("/console/sources").content.decode()
 
 
 def test_its_key_is_never_shown_and_stays_when_left_empty(console, caplog):
@@ -154,8 +168,9 @@ def test_lookups_are_counted_and_failures_are_shown(console):
 def test_answer_about_a_customer_is_shown_while_its_purpose_is_open(console, chika):
     save_source("us-census-acs", {"api_key": KEY})
     Lookup.objects.create(source_key="us-census-acs", profile=chika, question="1", answer={"area_median_income": 98765})
+    record(chika, Decision("enrich", "given", "profile"))
     assert "98765" in console.get(CENSUS).content.decode()
-    record(chika, Decision("measure", "objected", "profile"))
+    record(chika, Decision("enrich", "withdrawn", "profile"))
 
     assert "98765" not in console.get(CENSUS).content.decode()
 

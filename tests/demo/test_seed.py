@@ -175,7 +175,7 @@ def test_every_fact_has_a_basis_and_the_decision_that_it_needs(shop):
 
     facts = Fact.objects.filter(retracted_at=None)
     assert list(wrong_bases()) == []
-    assert set(facts.values_list("basis", flat=True)) == {"contract", "consent", "legitimate_interest"}
+    assert set(facts.values_list("basis", flat=True)) == {"contract", "consent"}
     # What was asked for, answered or looked up from it rests on consent; the rest is what the account needs.
     asked = {*customers.OPTIONAL, *customers.ANSWER_SHARES, "continent", "age_band"}
     assert not facts.filter(basis="contract", attribute__in=asked).exclude(source="import:newsletter").exists()

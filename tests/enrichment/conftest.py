@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from regulars.consent.record import Decision, record
 from regulars.enrichment.save import save_source
 from regulars.profiles.learn import NewFact, learn
 from tests.live import run_mock_service
@@ -28,6 +29,8 @@ def source_on(standard_setup):
 
 
 def lives_in(profile, postal_code: str, country: str = "US"):
+    """Say where a customer lives, who allows look-ups."""
+    record(profile, Decision("enrich", "given", "test"))
     return learn(
         profile,
         [

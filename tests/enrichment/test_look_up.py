@@ -8,13 +8,15 @@ import pytest
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
+from regulars.consent.models import Purpose
+from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision, record
 from regulars.enrichment import look_up as module
 from regulars.enrichment import save as save_module
 from regulars.enrichment.look_up import look_up
-from regulars.enrichment.models import Lookup
-from regulars.enrichment.save import SourceLimits, save_source, shown_settings
-from regulars.enrichment.source import EnrichmentSource, LookupFailed
+from regulars.enrichment.models import Lookup, SourceSetting
+from regulars.enrichment.save import SourceLimits, purposes_for, save_source, shown_settings
+from regulars.enrichment.source import SOURCES, EnrichmentSource, LookupFailed
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact
@@ -24,6 +26,7 @@ from tests.receivers import Answer, receiving
 from .conftest import lives_in
 
 KEY = "us-census-acs"
+PURPOSES = ("serve", "personalise", "measure", "message", "enrich", "share")
 FOUND = Answer(body=b'[["B19013_001E","zip code tabulation area"],["52000","98101"]]')
 NOTHING = Answer(204, b"")
 
@@ -45,17 +48,59 @@ def later(monkeypatch):
 
 def test_answer_is_a_statistic_of_the_area_derived_from_the_postal_code(chika, source_on):
     postal_code, country, *_ = lives_in(chika, "98101")
+    yes = chika.consent_events.get()
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
         (news,) = look_up(chika, KEY)
     assert (news.attribute, news.value, news.source) == ("area_median_income", 52000, "source:us-census-acs")
-    assert (news.source_kind, news.basis, news.consents) == ("inferred", "legitimate_interest", [])
+    assert (news.source_kind, news.basis, news.consents) == ("inferred", "consent", [yes.pk])
     assert set(news.derived_from) == {postal_code.pk, country.pk}
 
 
-def test_after_an_objection_nothing_leaves(chika, source_on):
+def test_source_outside_is_not_asked_for_a_purpose_about_groups(chika, source_on, caplog):
+    """The value that leaves is one person's. A setting of an earlier version stays as it is and asks nothing."""
     lives_in(chika, "98101")
-    record(chika, Decision("measure", "objected", "test"))
+    with receiving(FOUND) as receiver:
+        setting = source_on(receiver.url)
+        with pytest.raises(DomainError) as refused:
+            save_source(KEY, {}, purpose="measure")
+        SourceSetting.objects.filter(key=KEY).update(purpose="measure")
+        with pytest.raises(DomainError) as stopped:
+            look_up(chika, KEY)
+        assert receiver.received == []
+        save_source(KEY, {}, purpose="enrich")
+        looked_up(chika)
+
+    assert setting.purpose_id == "enrich"
+    assert {refused.value.code, stopped.value.code} == {"purpose_is_for_groups"}
+    assert refused.value.field == "purpose"
+    assert len(receiver.received) == 1
+
+
+def test_any_purpose_will_do_for_a_source_on_this_machine(chika):
+    assert {each.key for each in purposes_for(SOURCES["us-areas"])} == set(PURPOSES)
+    assert {each.key for each in purposes_for(SOURCES[KEY])} == set(PURPOSES) - {"measure"}
+    assert "serve" not in {each.key for each in purposes_for(SOURCES["fullcontact"])}
+
+
+def test_every_source_may_be_asked_for_the_purpose_it_declares(standard_setup):
+    assert [key for key, source in SOURCES.items() if source.why_not_for(get_purpose(source.purpose))] == []
+
+
+def test_purpose_that_got_another_basis_stops_a_source_of_personal_data(chika, directory):
+    source = directory({"employer": "Norte Wool"})
+    record(chika, Decision("enrich", "given", "test"))
+    Purpose.objects.filter(key="enrich").update(basis="legitimate_interest")
+
+    with pytest.raises(DomainError) as refused:
+        look_up(chika, "directory")
+
+    assert (refused.value.code, source.asked) == ("purpose_needs_consent", [])
+
+
+def test_after_a_withdrawal_nothing_leaves(chika, source_on):
+    lives_in(chika, "98101")
+    record(chika, Decision("enrich", "withdrawn", "test"))
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
         with pytest.raises(DomainError) as refused:

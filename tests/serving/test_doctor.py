@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from regulars.base.jobs.models import Job, PeriodicTask, Queue
 from regulars.cli import __main__ as cli
+from regulars.enrichment.models import SourceSetting
+from regulars.enrichment.save import save_source
 from regulars.events.models import InboxItem, Source
 from regulars.interfaces.worker.work import work_once
 from regulars.operations import backup, doctor
@@ -281,3 +283,17 @@ def test_facts_without_a_legal_basis_are_counted(chika):
 
     assert (found.code, found.state.name) == ("without_basis", "WARN")
     assert "2 have no legal basis" in found.message
+
+
+@pytest.mark.usefixtures("home", "standard_setup")
+def test_sources_that_their_purpose_stops_are_named():
+    save_source("us-census-acs", {"api_key": "k"})
+    save_source("us-areas", {}, purpose="measure")
+    assert "sources" not in {each.check for each in run_checks()}
+    SourceSetting.objects.update(purpose="measure")
+
+    (found,) = [each for each in run_checks() if each.check == "sources"]
+
+    assert (found.code, found.state.name) == ("source_stopped", "WARN")
+    assert "us-census-acs" in found.message
+    assert "us-areas" not in found.message

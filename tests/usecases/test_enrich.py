@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 
 def lives_in(profile, postal_code, country="US"):
+    record(profile, Decision("enrich", "given", "test"))
     facts = {"postal_code": postal_code, "country": country}
     return learn(
         profile,

@@ -17,8 +17,8 @@ GROUP_KINDS = frozenset({"measure"})
 WHY_STOPPED = {
     "purpose_serves_account": "Its purpose runs the customers' accounts, which none of them can refuse. Segments, exports and "
     "destinations need a purpose that customers can refuse or object to: choose another one.",
-    "purpose_is_for_groups": "Its purpose is about groups of customers only. A row about one person needs a purpose that "
-    "names this use, such as messages: choose another one.",
+    "purpose_is_for_groups": "Its purpose is about groups of customers only. A row or a value of one person leaves for a "
+    "purpose that names this use, such as messages or look-ups: choose another one.",
 }
 
 
@@ -30,6 +30,11 @@ def why_no_segment(purpose: Purpose) -> str:
 def why_no_row(purpose: Purpose) -> str:
     """Return why no row about one person leaves for a purpose, as a key of `WHY_STOPPED`; empty: it may."""
     return why_no_segment(purpose) or ("purpose_is_for_groups" if purpose.kind in GROUP_KINDS else "")
+
+
+def why_no_question(purpose: Purpose) -> str:
+    """Return why a value of one person leaves for no purpose to a source that is asked, as a key of `WHY_STOPPED`."""
+    return "purpose_is_for_groups" if purpose.kind in GROUP_KINDS else ""
 
 
 def purpose_for_segment(key: str) -> Purpose:

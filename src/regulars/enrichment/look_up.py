@@ -25,6 +25,7 @@ from regulars.profiles.values import fit
 from .budget import acquire_call, record_outcome
 from .models import Lookup, SourceSetting
 from .reliability import confidences
+from .save import refuse_purpose
 from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed
 
 log = logging.getLogger("regulars.enrichment")
@@ -42,8 +43,8 @@ def look_up(profile: Profile, source_key: str, before: Before | None = None) -> 
     """Return the source's answer as facts to learn; a fact without value retracts the one of an earlier answer.
 
     Makes a call when no fresh answer is cached: call it outside a transaction. `before` is called with the attributes that
-    are about to leave; what it raises stops the call. Raises `Invalid("source_off" | "no_consent" |
-    "unknown_plugin")` before anything was sent, or `LookupFailed`, after which there is nothing to learn.
+    are about to leave; what it raises stops the call. Raises what `permitted_source` raises and
+    `Invalid("unknown_plugin")` before anything was sent, or `LookupFailed`, after which there is nothing to learn.
     """
     setting = permitted_source(profile, source_key)
     source = SOURCES[source_key].for_settings(setting.settings)
@@ -84,10 +85,15 @@ def look_up(profile: Profile, source_key: str, before: Before | None = None) -> 
 
 
 def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
-    """Return the setting of a source that may be asked about this customer now. Raises `Invalid("source_off" | "no_consent")`."""
+    """Return the setting of a source that may be asked about this customer now.
+
+    Raises `Invalid("source_off" | "purpose_needs_consent" | "purpose_is_for_groups" | "no_consent")`.
+    """
     setting = SourceSetting.objects.select_related("purpose").filter(key=source_key, enabled=True).first()
     if setting is None:
         raise Invalid("source_off", f"The source {source_key!r} is not switched on.")
+    if source_key in SOURCES:  # earlier versions had other purposes, and a purpose may have another basis since
+        refuse_purpose(SOURCES[source_key], setting.purpose)
     if not may(profile, setting.purpose_id):
         raise Invalid("no_consent", f"The customer does not allow the purpose {setting.purpose_id!r}.")
     return setting

@@ -13,10 +13,11 @@ from regulars.base.jobs.queues import configure_queue, resume_queue
 from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
+from regulars.consent.uses import WHY_STOPPED
 from regulars.profiles.models import Attribute
 
 from .models import Lookup, SourceSetting
-from .source import SOURCES
+from .source import SOURCES, EnrichmentSource
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def save_source(
     and so do limits that are None.
 
     Cached failures are deleted: the change may have fixed them. Raises `DomainError`: `unknown_plugin`,
-    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, `attribute_not_for_source`, or errors of the source's own check.
+    `unknown_purpose`, `purpose_needs_consent`, `purpose_is_for_groups`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, `attribute_not_for_source`, or errors of the source's own check.
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
@@ -88,12 +89,7 @@ def save_source(
                 "special_category",
                 f"{source.title} gives {label!r}, a special category that only the customer may provide.",
             )
-    if not (source.is_about_areas or source.is_local) and reason.basis != Purpose.Basis.CONSENT:
-        raise Invalid(
-            "purpose_needs_consent",
-            f"{source.title} receives personal data: that needs a purpose based on consent.",
-            "purpose",
-        )
+    refuse_purpose(source, reason)
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
     setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
@@ -105,6 +101,31 @@ def save_source(
     configure_queue(setting.queue, setting.concurrency)
     resume_queue(setting.queue)
     return setting
+
+
+def refuse_purpose(source: EnrichmentSource, purpose: Purpose) -> None:
+    """Raise `Invalid("purpose_needs_consent" | "purpose_is_for_groups")` where a source cannot be asked for a purpose."""
+    if message := why_stopped(source, purpose):
+        raise Invalid(source.why_not_for(purpose), message, "purpose")
+
+
+def why_stopped(source: EnrichmentSource, purpose: Purpose) -> str:
+    """Return the sentence why a source cannot be asked for a purpose; empty: it can."""
+    code = source.why_not_for(purpose)
+    if code == "purpose_needs_consent":
+        return f"{source.title} receives personal data: that needs a purpose based on consent."
+    return WHY_STOPPED[code] if code else ""
+
+
+def purposes_for(source: EnrichmentSource) -> list[Purpose]:
+    """Return the active purposes for which a source can be asked."""
+    return [each for each in Purpose.objects.filter(active=True).order_by("key") if not source.why_not_for(each)]
+
+
+def stopped_sources() -> list[SourceSetting]:
+    """Return the sources that are on and are asked nothing, because their purpose allows no question outside."""
+    enabled = SourceSetting.objects.filter(enabled=True).select_related("purpose").order_by("key")
+    return [each for each in enabled if each.key in SOURCES and SOURCES[each.key].why_not_for(each.purpose)]
 
 
 @transaction.atomic

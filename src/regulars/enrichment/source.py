@@ -12,6 +12,8 @@ from typing import Any
 from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 from regulars.base.plugins.fields import ConfigurablePlugin, SettingField
+from regulars.consent.models import Purpose
+from regulars.consent.uses import why_no_question
 from regulars.profiles.assertions import Asserter, Thing, may_write, thing_of
 
 __all__ = ["SOURCES", "EnrichmentSource", "LookupFailed", "SettingField"]
@@ -39,9 +41,10 @@ class EnrichmentSource(ConfigurablePlugin):
     # Who is asked, as customers read it in every language: a proper name. Empty: the title.
     company: str = ""
     purpose: str = "enrich"
-    # Whether the question names no person, so that customers share answers and a purpose without consent is possible.
+    # Whether the question names no person, so that customers share answers and a purpose without consent is possible. One
+    # about groups is not: the value that leaves is one person's.
     is_about_areas: bool = False
-    # Whether it calls nothing outside this machine; then a purpose without consent is possible too.
+    # Whether it calls nothing outside this machine; then any purpose is possible.
     is_local: bool = False
     # Whether the operator's settings say what it gives: then no attribute that is concluded or made for another source.
     is_mapped: bool = False
@@ -57,6 +60,14 @@ class EnrichmentSource(ConfigurablePlugin):
     # Days for which an answer, and "nothing is known", are not asked again.
     fresh_days: int = 90
     nothing_days: int = 30
+
+    def why_not_for(self, purpose: Purpose) -> str:
+        """Return why the source cannot be asked for a purpose: a code of `Invalid`; empty: it can."""
+        if self.is_local:
+            return ""
+        if not self.is_about_areas and purpose.basis != Purpose.Basis.CONSENT:
+            return "purpose_needs_consent"
+        return why_no_question(purpose)
 
     def for_settings(self, settings: Mapping[str, str]) -> EnrichmentSource:
         """Return the source as these settings make it, where `needs` and `gives` follow from them; itself by default."""

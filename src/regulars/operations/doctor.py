@@ -19,6 +19,7 @@ from regulars.base.lake.tables import check_tables
 from regulars.consent.bases import without_basis
 from regulars.consent.erasures import list_path
 from regulars.consent.journal import check_journal, journal_path
+from regulars.enrichment.save import stopped_sources
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
@@ -125,6 +126,18 @@ def _bases() -> CheckResult | None:
     )
 
 
+def _sources() -> CheckResult | None:
+    """Name sources that are on and asked nothing, because of their purpose."""
+    stopped = [each.key for each in stopped_sources()]
+    if not stopped:
+        return None
+    return warn(
+        "sources",
+        "source_stopped",
+        f"sources: {', '.join(stopped)} cannot be asked for the purpose that is chosen. Choose another one under Sources",
+    )
+
+
 def _lake() -> CheckResult:
     """Compare the lake with the database, again when they differ: workers may be writing."""
     check_tables()
@@ -194,6 +207,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "inbox": _inbox,
     "events": _crowds,
     "facts": _bases,
+    "sources": _sources,
     "lake": _lake,
     "journal": _journal,
     "addresses": _addresses,

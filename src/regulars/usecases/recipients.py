@@ -77,8 +77,8 @@ def _destinations() -> Iterator[tuple[str, Recipient]]:
 
 
 def _lookups() -> Iterator[tuple[str, Recipient]]:
-    for each in SourceSetting.objects.filter(enabled=True):
-        if each.key not in SOURCES or (source := SOURCES[each.key]).is_local:
+    for each in SourceSetting.objects.filter(enabled=True).select_related("purpose"):
+        if each.key not in SOURCES or (source := SOURCES[each.key]).is_local or source.why_not_for(each.purpose):
             continue
         yield each.purpose_id, lookup_recipient(each, source)
 

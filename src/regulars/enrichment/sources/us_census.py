@@ -36,7 +36,6 @@ class UsCensus(EnrichmentSource):
     )
     needs = ("postal_code", "country")
     gives = ("area_median_income",)
-    purpose = "measure"
     is_about_areas = True
     source_kind = "inferred"
     confidence = 0.6

@@ -17,12 +17,19 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import QueueStatus, queue_status
-from regulars.consent.models import Purpose
 from regulars.consent.view import of_whom_open
 from regulars.enrichment.look_up import fresh_days
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
 from regulars.enrichment.reliability import MIN_COMPARED, doubtful_sources, report
-from regulars.enrichment.save import LIMITS, SourceLimits, save_source, shown_settings
+from regulars.enrichment.save import (
+    LIMITS,
+    SourceLimits,
+    purposes_for,
+    save_source,
+    shown_settings,
+    stopped_sources,
+    why_stopped,
+)
 from regulars.enrichment.save import switch_source as switch_enrichment_source
 from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.events.counts import SHOWN_DAYS, recent_counts
@@ -206,6 +213,7 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
     newest = InboxItem.objects.aggregate(newest=Max("id"))["newest"] or 0
     stuck = InboxItem.objects.filter(id__gt=newest - RECENT_MESSAGES).exclude(rejected="").select_related("source")
     counts, doubtful = _lookup_counts(), doubtful_sources()
+    stopped = {setting.key for setting in stopped_sources()}
     spent = {row.source_key: row for row in SourceDay.objects.filter(day=clock.today())}
     context = {
         "rows": list(Source.objects.order_by("name")),
@@ -215,7 +223,7 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
         "days": SHOWN_DAYS,
         "crowded": crowded_profiles()[:CROWDS] if may(request, ROLE) else [],
         "lookups": [
-            (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
+            (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful, key in stopped)
             for key, source in SOURCES.items()
         ],
         "endpoint": settings.PUBLIC_URL,
@@ -337,9 +345,6 @@ def _enrichment_page(
     kept = shown_settings(saved) if saved else {}
     dead = dead_letters(key)
     people = Profile.objects.in_bulk({job.payload["profile"] for job in dead[:RECENT_LOOKUPS]})
-    # A source that receives personal data needs a purpose based on consent
-    purposes = Purpose.objects.filter(active=True).order_by("key")
-    allowed = purposes if source.is_about_areas else purposes.filter(basis=Purpose.Basis.CONSENT)
     recent = list(
         Lookup.objects.filter(source_key=key).select_related("profile").order_by("-asked_at", "-id")[:RECENT_LOOKUPS]
     )
@@ -349,9 +354,10 @@ def _enrichment_page(
         "key": key,
         "source": source,
         "saved": saved,
+        "stopped": why_stopped(source, saved.purpose) if saved else "",
         "given": given,
         "values": settings_shown(source.fields, kept, settings_given(request, source.fields)),
-        "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in allowed],
+        "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in purposes_for(source)],
         "counts": _lookup_counts().get(key, NO_LOOKUPS),
         "recent": [(row, row.profile_id is None or row.profile_id in is_open) for row in recent],
         "limits": [(name, *LIMIT_LABELS[name], given.get(name, "")) for name in LIMITS],
