@@ -11,7 +11,9 @@ from regulars.clients.models import Client
 from regulars.connections.models import Connection
 from regulars.consent.record import Decision
 from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.management_api.users import TOKENS
 from regulars.oauth.models import AppGrant
+from regulars.operations.setup import GRANTED_BY_STAFF, MANAGEMENT_SCOPES
 from regulars.segments.save import save_segment
 from regulars.serving.api_urls import api
 from regulars.usecases.decide_consent import decide
@@ -216,6 +218,12 @@ def test_difference_of_two_counts_names_no_customer(api_client, person, text):
 
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "small_difference")
     assert (saved.status_code, saved.json()["errorCode"]) == (400, "small_difference")
+
+
+def test_every_scope_that_a_call_needs_can_be_granted():
+    needed = {scope for anyone_of, also, _ in OPERATIONS.values() for scope in {*anyone_of, also} - {""}} | {TOKENS}
+    of_customers = {scope for scope in needed if ":current_user" in scope}
+    assert needed - of_customers - {*MANAGEMENT_SCOPES, *GRANTED_BY_STAFF} == set()
 
 
 def test_members_need_both_scopes(api_client, person):

@@ -39,21 +39,26 @@ DEMO_STAFF = "ana@harbour-and-pine.example"
 MANAGEMENT_API = "Management API"
 CUSTOMERS_API = "Questions in your app"
 MANAGEMENT_SCOPES = [
-    f"{verb}:{noun}"
-    for noun in (
-        "users",
-        "users_app_metadata",
-        "clients",
-        "client_keys",
-        "client_grants",
-        "resource_servers",
-        "grants",
-        "connections",
-        "segments",
-        "events",
-    )
-    for verb in ("read", "create", "update", "delete")
+    *(
+        f"{verb}:{noun}"
+        for noun in (
+            "users",
+            "users_app_metadata",
+            "clients",
+            "client_keys",
+            "client_grants",
+            "resource_servers",
+            "grants",
+            "connections",
+            "segments",
+            "events",
+        )
+        for verb in ("read", "create", "update", "delete")
+    ),
+    "create:refusals",
+    "update:restrictions",
 ]
+GRANTED_BY_STAFF = ["read:user_idp_tokens"]  # tokens of customers at their providers: no client has it by itself
 Credentials = dict[str, dict[str, str]]  # section of credentials.json → its fields
 
 
@@ -159,7 +164,7 @@ def _management(stored: dict[str, str], *, is_new: bool) -> dict[str, str]:
     audience = management_audience()
     before = ResourceServer.objects.filter(name=MANAGEMENT_API).first()
     api, _ = ResourceServer.objects.update_or_create(
-        name=MANAGEMENT_API, defaults={"identifier": audience, "scopes": MANAGEMENT_SCOPES}
+        name=MANAGEMENT_API, defaults={"identifier": audience, "scopes": [*MANAGEMENT_SCOPES, *GRANTED_BY_STAFF]}
     )
     found = _client("Management", stored, is_new=is_new)
     if found is None:
