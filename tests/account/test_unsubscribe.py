@@ -54,8 +54,10 @@ def message_link(profile: Profile) -> str:
     return path_of(link_of_profile(profile, Purpose.objects.get(key="message")))
 
 
-@pytest.mark.parametrize("form", [ONE_CLICK, {"say": "no"}])
-def test_imported_contact_says_no_by_a_link(browser, form):
+@pytest.mark.parametrize(
+    ("form", "words"), [(ONE_CLICK, "List-Unsubscribe=One-Click"), ({"say": "no"}, "Do not use my data for this")]
+)
+def test_imported_contact_says_no_by_a_link(browser, form, words):
     profile, twin = contact(), contact("crm-2")
     answer = browser.post(message_link(profile), form)
 
@@ -65,7 +67,7 @@ def test_imported_contact_says_no_by_a_link(browser, form):
     assert not may(twin, "message")
     event = profile.consent_events.get(action="withdrawn")
     assert (event.method, event.actor, event.notice.locale) == ("link", "customer", "en")
-    assert event.evidence["words"]
+    assert event.evidence["words"] == words
 
 
 def test_opening_a_link_shows_a_button_and_changes_nothing(browser):

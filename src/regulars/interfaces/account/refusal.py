@@ -37,10 +37,12 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         link = _open(request, token)
         if request.method != "POST":
             return _show(request, link, done=False)
-        if BUTTON not in request.POST.items() and ONE_CLICK not in request.POST.items():
+        one_click = ONE_CLICK in request.POST.items()
+        if BUTTON not in request.POST.items() and not one_click:
             return _message(request, gettext_noop("The form was not complete. Go back and try again."), 400)
         count_attempt(Attempt("refuse", fingerprint(token), client_ip(request)))
-        refuse_by_link(link, _title(link), get_language() or "en")
+        # By one click nobody saw our page: what the mail program sent is all there is.
+        refuse_by_link(link, "=".join(ONE_CLICK) if one_click else _title(link), get_language() or "en")
         return _show(request, link, done=True)
     except NotFound as dead:
         return _message(request, DEAD.get(dead.code, dead.message), 404)
