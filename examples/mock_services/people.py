@@ -113,6 +113,21 @@ PEOPLE = {
             },
             shares=False,
         ),
+        Person(
+            "110248495921238986406",
+            "27, lives in Porto, shares, and takes it back",
+            {
+                "name": "Ines Duarte",
+                "given_name": "Ines",
+                "family_name": "Duarte",
+                "email": "ines.duarte@example.com",
+                "email_verified": True,
+                "locale": "pt-PT",
+                "gender": "female",
+                "birthdate": "1999-04-18",
+                "address": {"locality": "Porto", "postal_code": "4050-253", "country": "PT"},
+            },
+        ),
     )
 }
 
