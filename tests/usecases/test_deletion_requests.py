@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -9,17 +10,19 @@ from django.utils import timezone
 from tests.receivers import Answer, receiving
 from tests.usecases.conftest import learns, tell
 
+from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision
 from regulars.destinations import deletion_requests as let_go_module
 from regulars.destinations import deliver as deliver_module
-from regulars.destinations.disclosures import disclosures_of, retry_deletion_request
+from regulars.destinations.disclosures import disclosures_of, retry_deletion_request, retry_failed_deletion_requests
 from regulars.destinations.kind import DestinationKind
 from regulars.destinations.models import Disclosure
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.retention import apply_retention
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -205,3 +208,24 @@ def test_destination_without_deletion_is_reported(chika, french, monkeypatch):
         run_due()
 
     assert Disclosure.objects.get().error == "cannot_remove"
+
+
+def test_what_an_unreachable_destination_knows_an_erased_customer_by_ends(chika, french, monkeypatch):
+    with receiving(Answer(), Answer(status=400)) as receiver:
+        disclose(chika, receiver.url)
+        erase_customer(chika, "customer")
+        due_now()
+        run_due()
+    (row,) = Disclosure.objects.all()
+    assert (row.state, row.match["user_id"]) == ("failed", chika.user_id)
+    assert apply_retention()["deletion_requests"] == 0
+    monkeypatch.setattr(clock, "_offset", lambda: dt.timedelta(days=366))
+
+    assert apply_retention()["deletion_requests"] == 1
+
+    row.refresh_from_db()
+    assert (row.state, row.error, row.match, row.fields, row.last_error) == ("failed", "given_up", {}, {}, "")
+    with pytest.raises(DomainError, match="Ask its operator"):
+        retry_deletion_request(row)
+    assert retry_failed_deletion_requests(row.destination) == 0
+    assert apply_retention()["deletion_requests"] == 0

@@ -15,6 +15,7 @@ from regulars.consent.record import Decision, record
 from regulars.consent.view import view
 from regulars.destinations.models import Delivery, Destination
 from regulars.events.record import record as happened
+from regulars.interfaces.account.labels import RETENTION
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
@@ -138,6 +139,10 @@ def test_retracted_facts_and_old_visitors_are_deleted(chika, later):
 def test_every_kind_ends_by_itself_with_a_reason():
     assert all(kind.days and kind.why for kind in KINDS.values())
     assert days_of() == {key: kind.days for key, kind in KINDS.items()}
+
+
+def test_customers_read_how_long_each_kind_is_kept():
+    assert set(KINDS) - set(RETENTION) == {"event_counts"}  # names no customer
 
 
 def test_events_and_customers_who_never_return_are_deleted_by_default(chika, later):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from django.db.models import QuerySet
+
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import Retry
 
 from .circuit_breaker import record_failure, record_success
 from .deliver import PAUSES, plugin_guarded, redacted_error
+from .disclosures import GIVEN_UP
 from .field_changes import USER_ID, trait_fields
 from .kind import KINDS, DeletionRequest, DestinationKind, SendFailed
 from .models import Disclosure
@@ -50,6 +53,12 @@ def send_deletion_request(disclosure: Disclosure) -> None:
         )
         Disclosure.objects.filter(pk=disclosure.pk).update(confirmed_at=clock.now(), **emptied)
         save_outcome(disclosure, State.REMOVED)
+
+
+def give_up(rows: QuerySet[Disclosure]) -> int:
+    """Delete what destinations recognise erased customers by, where they did not confirm in time. Returns how many."""
+    kept: dict[str, object] = {"match": {}, "fields": {}, "segments": [], "last_error": ""}
+    return rows.update(state=State.FAILED, error=GIVEN_UP, **kept)
 
 
 def deletion_request(disclosure: Disclosure, request_id: str) -> DeletionRequest:

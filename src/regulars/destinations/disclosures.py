@@ -22,6 +22,7 @@ from .models import Destination, DestinationVersion, DirectDisclosure, Disclosur
 from .versions import is_same_place, version_of
 
 JOB, UPDATE_JOB = "deletion_request", "disclosure_update"
+GIVEN_UP = "given_up"  # error of a request to erase whose customer nothing here can name any more
 State = Disclosure.State
 # States in which the destination has the data and was not asked to delete everything.
 HELD = (State.ATTEMPTED, State.SENT, State.UPDATING, State.NOT_UPDATED)
@@ -154,7 +155,11 @@ def queue_erasure_requests(profiles: Iterable[Profile]) -> list[Disclosure]:
 
 
 def retry_deletion_request(disclosure: Disclosure) -> None:
-    """Queue a failed update or deletion request again. Raises `Invalid("not_failed")`."""
+    """Queue a failed update or deletion request again. Raises `Invalid`: `not_failed`, `given_up`."""
+    if disclosure.error == GIVEN_UP:
+        raise Invalid(
+            GIVEN_UP, "What the destination knows this customer by is deleted here. Ask its operator to look."
+        )
     if disclosure.state == State.NOT_UPDATED:
         queue_updates([disclosure])
     elif disclosure.state == State.FAILED:
@@ -167,7 +172,7 @@ def retry_deletion_request(disclosure: Disclosure) -> None:
 def retry_failed_deletion_requests(destination: Destination) -> int:
     """Queue every failed update and deletion request of a destination again. Returns how many."""
     failed = destination.disclosures.select_for_update().filter(state__in=(State.FAILED, State.NOT_UPDATED))
-    rows = list(failed.order_by("id"))
+    rows = list(failed.exclude(error=GIVEN_UP).order_by("id"))
     for row in rows:
         row.destination = destination
         retry_deletion_request(row)

@@ -21,7 +21,9 @@ from regulars.consent.journal import RETENTION as JOURNAL
 from regulars.consent.journal import WITHOUT_END, end_before
 from regulars.consent.models import ConsentEvent, ErasedIdentifier, JournalEntry, KeptDecision, Purpose, Retention
 from regulars.consent.status import ConsentStatus
-from regulars.destinations.models import Delivery
+from regulars.destinations.deletion_requests import give_up
+from regulars.destinations.disclosures import GIVEN_UP
+from regulars.destinations.models import Delivery, Disclosure
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection, SourceCount
 from regulars.profiles.find import ANONYMOUS, customers
@@ -159,6 +161,15 @@ KINDS: dict[str, DataKind] = {
         90,
         "time to send failed ones again; what was disclosed is kept beside them",
         lambda before: Delivery.objects.filter(finished_at__lt=before),
+    ),
+    "deletion_requests": DataKind(
+        "What destinations that did not confirm know erased customers by",
+        365,
+        "time to reach a destination and ask again",
+        lambda before: Disclosure.objects.filter(profile=None, erase=True, asked_at__lt=before).exclude(
+            Q(state=Disclosure.State.REMOVED) | Q(error=GIVEN_UP)
+        ),
+        lambda rows, before: give_up(Disclosure.objects.filter(pk__in=rows.values("pk"))),
     ),
     "failed_jobs": DataKind(
         "Failed background work",
