@@ -107,7 +107,10 @@ def test_yes_that_is_taken_back_is_gone_everywhere(page: Page, console: Page, de
     assert not SHARED.keys() & places.userinfo().keys()
     assert not SHARED.keys() & places.user().keys()
     assert "Ines Duarte" not in places.members()
-    assert eventually(lambda: len(places.webhooks()) > 1 and places.webhooks()) == ["segment.entered", "customer.removed"]
+    assert eventually(lambda: len(places.webhooks()) > 1 and places.webhooks()) == [
+        "segment.entered",
+        "customer.removed",
+    ]
     expect(page.get_by_role("region", name="Groups you are in")).to_contain_text("None.")
     expect(page.get_by_role("region", name="What you allow")).to_contain_text("Off: you took your yes back")
     eventually(lambda: CONFIRMED in region_again(page, "Disclosed to"))
