@@ -41,7 +41,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         if BUTTON not in request.POST.items() and not one_click:
             return _message(request, gettext_noop("The form was not complete. Go back and try again."), 400)
         count_attempt(Attempt("refuse", fingerprint(token), client_ip(request)))
-        # By one click nobody saw our page: what the mail program sent is all there is.
+        # By one click our page did not open: what the mail program sent is all there is.
         refuse_by_link(link, "=".join(ONE_CLICK) if one_click else _title(link), get_language() or "en")
         return _show(request, link, done=True)
     except NotFound as dead:
