@@ -10,6 +10,7 @@ import pytest
 from regulars.consent.record import Decision, record
 from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.save import save_segment
+from regulars.usecases.record_disclosures import all_disclosures_of
 from regulars.usecases.save_segment import evaluate_saved
 
 PAGE, FILE = "/console/segments/women/export", "/console/segments/women/export.csv"
@@ -62,6 +63,22 @@ def test_the_download_is_written_down_with_its_count(console, women):
 
     entry = AuditEntry.objects.get()
     assert (entry.what, entry.subject, entry.details["count"]) == ("segment.exported", "women", 12)
+
+
+@pytest.mark.parametrize("page", ["/console/segments/women/export", "/console/privacy"])
+def test_staff_see_who_downloaded_which_fields_of_whom(console, women, ana, page):
+    assert "No file was downloaded yet." in console.get(page).content.decode()
+    console.get(FILE)
+
+    listed = console.get(page).content.decode().partition('id="downloads"')[2].partition("</section>")[0]
+    for shown in ("women", ana.email, "personalise", ">12<", "<code>gender</code>", "<code>birthdate</code>"):
+        assert shown in listed
+
+
+def test_download_is_no_recipient_of_the_customer(console, women, client):
+    """Staff act under the authority of the controller: the customer's page names who is outside."""
+    console.get(FILE)
+    assert all_disclosures_of(women[0]) == []
 
 
 def test_a_withdrawal_counts_at_once_even_before_the_segment_moves(console, women):

@@ -27,6 +27,8 @@ CONTENT_SECURITY_POLICY = content_security_policy(connect_src="'self'", form_act
 
 # Each role may do what the roles before it may. A viewer sees numbers of at least ten customers and no customer.
 ROLES = ("viewer", "marketer", "admin")
+EXPORTED = "segment.exported"
+MOST_DOWNLOADS = 20
 NO_ROLE = ""  # of a method that the page does not have
 PROVED = "console_second_factor"  # session key: the second factor was shown in this session
 
@@ -131,6 +133,12 @@ def record_action(request: HttpRequest, what: str, subject: str = "", **details:
     """Append one action of the signed-in member of staff; without one, such as a failed login, of no account."""
     account = request.user if isinstance(request.user, Account) else None
     return AuditEntry.objects.create(account=account, what=what, subject=subject[:255], details=details)
+
+
+def downloads(segment: str = "") -> list[AuditEntry]:
+    """Return the newest downloads of members as a file, of one segment or of all."""
+    found = AuditEntry.objects.filter(what=EXPORTED, **({"subject": segment} if segment else {}))
+    return list(found.select_related("account").order_by("-at", "-id")[:MOST_DOWNLOADS])
 
 
 def done(request: HttpRequest, address: str, what: str, subject: str, sentence: str, **details: Any) -> HttpResponse:

@@ -26,7 +26,7 @@ from regulars.usecases.import_consents import import_consents, read_list
 from regulars.usecases.retention import KINDS, DataKind, days_of, set_retention, starts, upcoming
 
 from ..forms import FormError, form_error, form_page, whole_number
-from ..pages import NO_ROLE, done, staff_page
+from ..pages import NO_ROLE, done, downloads, staff_page
 
 ROLE = "admin"
 SHOWN = 50
@@ -165,6 +165,7 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
             for each in Purpose.objects.filter(active=True).order_by("key")
         ],
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
+        "downloads": downloads(),
         "guesses": guesses,
         "kinds": [(key, kind.label, kept[key], _help_of(key, kind, waiting.get(key))) for key, kind in KINDS.items()],
         "upcoming": upcoming(),

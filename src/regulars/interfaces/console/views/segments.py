@@ -27,7 +27,7 @@ from regulars.segments.vocabulary import Vocabulary
 from regulars.usecases.save_segment import remove_segment, segments_with, used_by
 
 from ..forms import row_number
-from ..pages import NO_ROLE, done, may, record_action, show, staff_page
+from ..pages import EXPORTED, NO_ROLE, done, downloads, may, record_action, show, staff_page
 from ..templatetags.console import percent
 
 ROLE = "marketer"
@@ -151,6 +151,7 @@ def export(request: HttpRequest, slug: str) -> HttpResponse:
         "count": count_exported(found),
         "inside": found.memberships.filter(state=State.IN).count(),
         "few": SMALL_GROUP,
+        "downloads": downloads(found.slug),
     }
     return render(request, "console/segments/export.html", context)
 
@@ -171,7 +172,7 @@ def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     response = StreamingHttpResponse(lines(found, heads), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{found.slug}.csv"'
     if request.method == "GET":
-        record_action(request, "segment.exported", slug, purpose=found.purpose_id, columns=heads, count=count)
+        record_action(request, EXPORTED, slug, purpose=found.purpose_id, columns=heads, count=count)
     return response
 
 
