@@ -37,7 +37,8 @@ class DisclosureRecord:
     """One recipient on the customer's page: what it received, when, and the state of its update or deletion.
 
     `kind` is `destination`, `lookup` or `application`. `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
-    `attributes` are keys. `erased`: the deletion of the customer was asked for, not the end of a use.
+    `attributes` are keys. `erased`: the deletion of the customer was asked for, not the end of a use. `carried_out`: what was
+    asked for is done there, and not only received.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class DisclosureRecord:
     last_at: dt.datetime
     state: str
     erased: bool
+    carried_out: bool
     confirmed_at: dt.datetime | None
 
 
@@ -69,6 +71,7 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
             last_at=row.last_at,
             state=row.state,
             erased=row.erase,
+            carried_out=is_carried_out(row),
             confirmed_at=row.confirmed_at,
         )
         for row in rows
@@ -85,11 +88,20 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
             last_at=direct.last_at,
             state=State.SENT,
             erased=False,
+            carried_out=False,
             confirmed_at=None,
         )
         for direct in DirectDisclosure.objects.filter(profile__in=profiles)
     ]
     return sorted(found, key=lambda each: each.last_at, reverse=True)
+
+
+def is_carried_out(disclosure: Disclosure) -> bool:
+    """Return whether the destination has confirmed that what it was asked for is done; a plug-in that is gone has not."""
+    if disclosure.state != State.REMOVED or disclosure.destination.kind not in KINDS:
+        return False
+    kind = KINDS[disclosure.destination.kind]
+    return kind.confirms_erasure if disclosure.erase else kind.confirms_removal
 
 
 def place_of(disclosure: Disclosure) -> str:

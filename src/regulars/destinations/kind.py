@@ -125,6 +125,10 @@ class DestinationKind(ConfigurablePlugin):
     batch_size: int = 1
     # Whether it has `remove`.
     can_remove: bool = False
+    # Whether the return of `remove` means that an erasure, or the end of a use, was carried out there. Otherwise the request
+    # was only received: people or a job of the receiver carry it out later.
+    confirms_erasure: bool = True
+    confirms_removal: bool = True
     # Whether it has `update`. Without it the customer is removed there, and sent again with what may be used now.
     can_update: bool = False
     # Secret settings that name the account, so that another one is another place: not those that only sign or authenticate.

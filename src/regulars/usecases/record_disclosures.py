@@ -55,6 +55,7 @@ def _rule_hosts(profile: Profile) -> list[DisclosureRecord]:
             last_at=max(each),
             state=Disclosure.State.ATTEMPTED,
             erased=False,
+            carried_out=False,
             confirmed_at=None,
         )
         for host, each in times.items()

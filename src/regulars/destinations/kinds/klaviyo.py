@@ -36,6 +36,7 @@ class Klaviyo(DestinationKind):
     is_idempotent = True
     latest_only = True
     can_remove = True
+    confirms_erasure = False  # a job of theirs carries it out
     can_update = True
     account_settings = ("api_key",)
     has_preview = True

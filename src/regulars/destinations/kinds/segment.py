@@ -32,6 +32,7 @@ class SegmentTracking(DestinationKind):
     latest_only = True
     batch_size = 100  # 500 KB are allowed; one customer takes one or two
     can_remove = True
+    confirms_erasure = False  # the tracking API has none: what was sent is emptied
     can_update = True
     account_settings = ("write_key",)
     has_preview = True

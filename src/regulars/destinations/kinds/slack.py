@@ -17,6 +17,7 @@ class Slack(DestinationKind):
     fields = (SettingField("url", "Address of the incoming webhook", secret=True),)
     default_mapping = ()
     can_remove = True
+    confirms_erasure = confirms_removal = False  # people in the channel read it
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:

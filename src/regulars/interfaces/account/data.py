@@ -22,6 +22,7 @@ from regulars.base import clock
 from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
+from regulars.destinations.disclosures import is_carried_out
 from regulars.destinations.models import Disclosure
 from regulars.events.models import Event
 from regulars.events.read import happened
@@ -76,7 +77,11 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
         ],
         "segments": [(each, names.bases_of(each.segment)) for each in segments_of(profile)],
         "disclosures": [
-            (each, labels.disclosure(each), [names.attribute(key) for key in each.attributes])
+            (
+                each,
+                labels.disclosure(each.state, erased=each.erased, carried_out=each.carried_out),
+                [names.attribute(key) for key in each.attributes],
+            )
             for each in all_disclosures_of(profile)
         ],
         "events": [(labels.event_name(name), at) for name, at in happened(profile.pk, MOST_ROWS)],
@@ -178,7 +183,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
             gettext_noop("Check the address: it was shown to you when everything was erased."),
             404,
         )
-    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("version")
+    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("version", "destination")
     names = dict(Connection.objects.values_list("name", "display_name"))
     context = {
         "erasure": erasure,
@@ -188,7 +193,12 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
             for each in UpstreamRevocation.objects.filter(erasure=number).order_by("pk")
         ],
         "disclosures": [
-            (each.version.name, _(labels.DISCLOSURE[each.state]), each.confirmed_at) for each in disclosures
+            (
+                each.version.name,
+                labels.disclosure(each.state, erased=each.erase, carried_out=is_carried_out(each)),
+                each.confirmed_at,
+            )
+            for each in disclosures
         ],
     }
     return render(request, "account/erased.html", context)

@@ -16,7 +16,6 @@ from django.utils.translation import get_language, gettext_noop, to_locale
 from django.utils.translation import gettext as _
 
 from regulars.base.errors import DomainError
-from regulars.destinations.disclosures import DisclosureRecord
 from regulars.profiles.derive import country_name
 from regulars.usecases.customer_data import PurposeStatus
 
@@ -74,6 +73,7 @@ DISCLOSURE = {
 }
 # Of a use that ended: an address on a list of those who are not written to may stay there.
 NOT_USED = gettext_noop("Has confirmed that it does not use it any more")
+RECEIVED_REQUEST = gettext_noop("Has received our request to delete it")
 REVOCATION = {
     "waiting": gettext_noop("Asked to end what you allowed; not confirmed yet"),
     "ended": gettext_noop("Has ended what you allowed"),
@@ -186,10 +186,13 @@ def humanised(key: str) -> str:
     return re.sub(r"[_\W]+", " ", key.rpartition(".")[2]).strip().capitalize()
 
 
-def disclosure(record: DisclosureRecord) -> str:
-    """Return what the recipient has done so far. Only who was asked to erase the customer "has deleted it"."""
-    is_unused = record.state == "removed" and not record.erased
-    return _(NOT_USED if is_unused else DISCLOSURE[record.state])
+def disclosure(state: str, *, erased: bool, carried_out: bool) -> str:
+    """Return what a recipient has done so far. Only who was asked to erase the customer, and did, "has deleted it"."""
+    if state != "removed":
+        return _(DISCLOSURE[state])
+    if not carried_out:
+        return _(RECEIVED_REQUEST)
+    return _(DISCLOSURE[state] if erased else NOT_USED)
 
 
 def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:

@@ -78,7 +78,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
         "disclosures": [
             (
                 each,
-                labels.disclosure(each),
+                labels.disclosure(each.state, erased=each.erased, carried_out=each.carried_out),
                 names.purpose(each.purpose),
                 [names.attribute(key) for key in each.attributes],
             )
