@@ -278,7 +278,6 @@ NOTHING = (
     "job backchannel_logout",
     "job consent.close_for_newcomers",
     "job consent.close_for_others",
-    "job consent.gate_changed",
     "job consent.marketing_changed",
     "job consent.purpose_widened",
     "job lake.leave",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_noop
@@ -185,16 +184,3 @@ def refresh_objecting_customers(payload: dict[str, int]) -> None:
         for profile in c.profiles:
             c.refresh(profile)
     enqueue("consent.marketing_changed", {"after": portion[-1]}, key="marketing")
-
-
-@handles("consent.gate_changed")
-def refresh_everybody(payload: dict[str, Any]) -> None:
-    """After an upgrade that changed what may be used. Payload: `{"after": profile id}`; queues the next portion."""
-    rows = Profile.objects.filter(pk__gt=payload["after"], merged_into=None).order_by("pk")
-    portion = list(rows.values_list("pk", flat=True)[:PORTION])
-    if not portion:
-        return
-    with changes(portion, "upgrade") as c:
-        for profile in c.profiles:
-            c.refresh(profile)
-    enqueue("consent.gate_changed", {"after": portion[-1]}, key="consent.gate_changed")
