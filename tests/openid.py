@@ -29,7 +29,8 @@ def signing_key(kid: str) -> RSAKey:
 class OpenIdProvider:
     """One provider. `claims` and `userinfo` are merged into honest ones; None leaves a claim out.
 
-    `token` and `info` replace the whole answer of their endpoint; `token` may be a function of the nonce.
+    `token` and `info` replace the whole answer of their endpoint; `token` may be a function of the nonce. `discovery` is
+    added to what discovery answers.
     """
 
     there: Receiver
@@ -38,6 +39,7 @@ class OpenIdProvider:
     userinfo: dict[str, Any] = field(default_factory=dict)
     token: Any = None
     info: Any = HONEST
+    discovery: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one"})
 
     @property
@@ -81,7 +83,8 @@ def openid_provider(**fields: Any) -> Iterator[OpenIdProvider]:
         provider = OpenIdProvider(there, **fields)
         endpoints = {f"{name}_endpoint": f"{there.url}/{path}" for name, path in ENDPOINTS.items()}
         provider.answer(
-            "/.well-known/openid-configuration", {"issuer": there.url, "jwks_uri": f"{there.url}/keys", **endpoints}
+            "/.well-known/openid-configuration",
+            {"issuer": there.url, "jwks_uri": f"{there.url}/keys", **endpoints, **provider.discovery},
         )
         provider.publish("one")
         yield provider

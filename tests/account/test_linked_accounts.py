@@ -50,6 +50,7 @@ def club(google):
         display_name="The Club",
         client_id=google.client_id,
         secret=google.secret,
+        scopes=["openid", "email", "profile"],
         urls=google.urls,
     )
 

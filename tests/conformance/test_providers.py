@@ -129,6 +129,7 @@ CASES = [
         ("userinfo", "id_token"),
         {"address": ("address",)},
         {"city": "Berlin", "postal_code": "10437", "country": "DE"},
+        extra={"scopes": ["openid", "email", "profile"]},
     ),
     Case(
         "oauth2",

@@ -74,7 +74,12 @@ SUBJECTS = {"a person without end": "x" * 300, "a person that no database stores
 def provider():
     with openid_provider() as running:
         Connection.objects.create(
-            name="club", strategy="oidc", display_name="Club", client_id="shop", urls={"issuer": running.url}
+            name="club",
+            strategy="oidc",
+            display_name="Club",
+            client_id="shop",
+            scopes=["openid", "email", "profile"],
+            urls={"issuer": running.url},
         )
         yield running
 

@@ -26,6 +26,7 @@ from regulars.base import http
 from regulars.base.crypto import fingerprint
 from regulars.base.errors import DomainError, Unavailable
 
+from .data_request import DataRequest, only, request_for
 from .endpoints import address_of, basic_header, credentials_of, home_of, issuer_of, settings_of
 from .id_token import ExpectedToken, IdTokenError, UnknownKeyError, WrongNonceError, token_id, verified_claims
 from .models import Connection
@@ -36,6 +37,7 @@ from .provider import (
     ProviderClaim,
     ProviderRequest,
     Raw,
+    RequestedClaim,
     UpstreamGrant,
     has_usable_value,
     no_parameters,
@@ -68,6 +70,7 @@ class ProviderMetadata(TypedDict):
     issuer: NotRequired[str]
     jwks_uri: NotRequired[str]
     userinfo_endpoint: NotRequired[str]
+    claims_parameter_supported: NotRequired[bool]
 
 
 class IssuedToken(TypedDict, total=False):
@@ -121,6 +124,10 @@ class ProviderClient:
 
     # --- signing in
 
+    def data_request(self, chosen: Sequence[RequestedClaim]) -> DataRequest:
+        """Return what to ask for, for the login and what the customer chose to share."""
+        return request_for(self.connection, chosen, self.metadata() if self.kind.login_claims else {})
+
     def begin(self, scopes: Sequence[str], parameters: Mapping[str, str]) -> StartedLogin:
         """Prepare a sign-in. `parameters` are added to the provider's address; the URL is where to send the browser."""
         state = f"{self.connection.name}.{secrets.token_urlsafe(24)}"
@@ -137,9 +144,18 @@ class ProviderClient:
             )
         return StartedLogin(url, state, nonce, verifier)
 
-    def complete(self, code: str, *, nonce: str, code_verifier: str, form: Raw | None = None) -> ProviderIdentity:
+    def complete(
+        self,
+        code: str,
+        *,
+        nonce: str,
+        code_verifier: str,
+        form: Raw | None = None,
+        claims: Sequence[str] | None = None,
+    ) -> ProviderIdentity:
         """Exchange the code, check the ID token, and ask for what was granted.
 
+        `claims` are those that were asked for (`DataRequest`): the others are dropped unread.
         `form` is what came with the code in a form post (Apple's name of the customer).
         """
         with _reported(), self._session() as session:
@@ -150,6 +166,8 @@ class ProviderClient:
                 code_verifier=code_verifier or None,
             )
             raw: Raw = self._openid_claims(token, nonce) if self.kind.openid else {}
+            if claims is not None:
+                raw = only(raw, claims)
             if form:
                 raw["user"] = form
             # An answer that names no scopes grants all (RFC 6749, 5.1). Some providers write commas between scopes.
@@ -399,6 +417,8 @@ def _checked_metadata(found: object, issuer: str) -> ProviderMetadata:
         jwks_uri=endpoints["jwks_uri"],
         issuer=str(found["issuer"]),
     )
+    if found.get("claims_parameter_supported") is True:
+        metadata["claims_parameter_supported"] = True
     if "userinfo_endpoint" in endpoints:
         metadata["userinfo_endpoint"] = endpoints["userinfo_endpoint"]
     return metadata

@@ -21,7 +21,8 @@ Settings = Mapping[str, str]
 class RequestedClaim:
     """Data that a customer may share. They read `label` and `why`; their consent is to `purpose`.
 
-    `review` is what the provider examines before it grants the scopes to every user; empty: nothing.
+    `review` is what the provider examines before it grants the scopes to every user; empty: nothing. `claims` are the
+    names of OpenID Connect's claims by which a provider can be asked for it (`Provider.login_claims`).
     """
 
     key: str
@@ -31,6 +32,7 @@ class RequestedClaim:
     attributes: tuple[str, ...]
     review: str = ""
     purpose: str = "personalise"
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def no_parameters(token: str, secret: str) -> Mapping[str, str]:
 class Provider:
     """A kind of provider.
 
+    `login_claims` are the claims that the login itself reads; a kind that has them is asked for single claims where its
+    discovery announces that, and nothing else is read of its answers (`connections.data_request`).
     `openid`: it speaks OpenID Connect, `issuer` is where discovery starts (empty: every connection has its own).
     Otherwise `addresses` are its own (`authorize`, `token`, one per call, `revoke`), with `{setting}` in braces.
     `user_id_of` finds the user's id in the answers and `read` the claims. `aliases` are other names of scopes in the list
@@ -134,6 +138,7 @@ class Provider:
     read: Callable[[Raw, Settings], Iterable[ProviderClaim]]
     user_id_of: Callable[[Raw, Settings], Any]
     requested_claims: tuple[RequestedClaim, ...] = ()
+    login_claims: tuple[str, ...] = ()
     openid: bool = False
     issuer: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)

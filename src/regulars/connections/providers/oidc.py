@@ -1,4 +1,4 @@
-"""Any OpenID Connect provider: standard scopes, standard claims."""
+"""Any OpenID Connect provider: standard claims, each asked for alone where the provider can, else by standard scopes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import Provider, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, optional, text
+from .reading import AGE, CALL, CUT, PLACE, PLAIN, claims, gender_of, mapping, optional, text
 
 REQUESTED_CLAIMS = (
-    RequestedClaim("address", gettext_noop("Your address"), PLACE, ("address",), ("city", "postal_code", "country")),
-    RequestedClaim("phone", gettext_noop("Your phone number"), CALL, ("phone",), ("phone_number",), purpose="serve"),
-    RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("profile",), ("gender",)),
-    RequestedClaim("birthday", gettext_noop("Your date of birth"), AGE, ("profile",), ("birthdate",)),
+    RequestedClaim(
+        "address",
+        gettext_noop("Your address"),
+        PLACE,
+        ("address",),
+        ("city", "postal_code", "country"),
+        claims=("address",),
+    ),
+    RequestedClaim(
+        "phone",
+        gettext_noop("Your phone number"),
+        CALL,
+        ("phone",),
+        ("phone_number",),
+        purpose="serve",
+        claims=("phone_number",),
+    ),
+    RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("profile",), ("gender",), claims=("gender",)),
+    RequestedClaim(
+        "birthday", gettext_noop("Your date of birth"), AGE, ("profile",), ("birthdate",), claims=("birthdate",)
+    ),
 )
 
 
@@ -45,11 +62,14 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
 oidc = Provider(
     key="oidc",
     label="OpenID Connect",
-    scopes=("openid", "email", "profile"),
+    scopes=("openid", "email"),
     requested_claims=REQUESTED_CLAIMS,
+    login_claims=(*PLAIN, "email", "email_verified"),
     read=read,
     user_id_of=user_id_of,
     openid=True,
+    note="It is asked for single claims if its discovery announces claims_parameter_supported, else for the scopes of what a "
+    "customer ticks. If it announces that and sends no names, or to have names from a provider without it, add the scope profile.",
     scoped_ids=True,
     reauthenticate={"prompt": "login"},
     ask_again={"prompt": "consent"},

@@ -71,6 +71,7 @@ class ChosenClaim(TypedDict):
 class PendingProviderLogin:
     """A sign-in at a provider that has begun on this browser. It is kept in the session under its `state`.
 
+    `claims` are those asked for at a provider that is asked for single ones; None: whatever the answer has is read.
     `profile` is the customer who began to share more or to link. `at` is seconds since 1970.
     """
 
@@ -83,11 +84,12 @@ class PendingProviderLogin:
     code_verifier: str
     profile: int | None
     at: float
+    claims: list[str] | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> PendingProviderLogin:
-        """Read what `asdict` wrote; keys that a later version added are ignored."""
-        known = {each.name: stored[each.name] for each in fields(cls)}
+        """Read what `asdict` wrote; keys that a later version added are ignored, one that it lacks has its default."""
+        known = {each.name: stored[each.name] for each in fields(cls) if each.name in stored}
         return cls(**{**known, "purpose": LoginPurpose(known["purpose"])})
 
 
@@ -140,7 +142,11 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _stopped(request, connection, pending)
     try:
         answer = _client(connection).complete(
-            request.GET["code"], nonce=pending.nonce, code_verifier=pending.code_verifier, form=_form_claims(request)
+            request.GET["code"],
+            nonce=pending.nonce,
+            code_verifier=pending.code_verifier,
+            form=_form_claims(request),
+            claims=pending.claims,
         )
     except ProviderError as fault:
         log.warning("sign-in by %s failed: %s: %s", connection.name, fault.code, fault.message)
@@ -324,16 +330,15 @@ def _send_to_provider(
 ) -> HttpResponse:
     """Send the browser to the provider, and remember what the customer wants there and the notices that they read."""
     strategy = PROVIDERS[connection.strategy]
-    always, parameters = strategy.offline if connection.offline else ((), {})
-    scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always]
-    scopes = list(dict.fromkeys([*scopes, *(scope for claim, _notice in chosen for scope in claim.scopes)]))
+    parameters = strategy.offline[1] if connection.offline else {}
     fresh = strategy.reauthenticate if request.GET.get("prompt") == "login" else {}
     again = strategy.ask_again if intent and intent.purpose == LoginPurpose.SHARE_MORE else {}
     hint = request.GET.get("login_hint", "")[:320]
     try:
-        begun = _client(connection).begin(
-            scopes, {**parameters, **fresh, **again, **({"login_hint": hint} if hint else {})}
-        )
+        client = _client(connection)
+        asked = client.data_request([claim for claim, _notice in chosen])
+        hinted = {"login_hint": hint} if hint else {}
+        begun = client.begin(asked.scopes, {**parameters, **fresh, **again, **hinted, **asked.parameters})
     except ProviderError as fault:
         log.warning("connection %s cannot be reached: %s: %s", connection.name, fault.code, fault.message)
         sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
@@ -343,7 +348,8 @@ def _send_to_provider(
     pending = PendingProviderLogin(
         connection=connection.name,
         purpose=intent.purpose if intent else LoginPurpose.LOGIN,
-        scopes=scopes,
+        scopes=asked.scopes,
+        claims=asked.claims,
         chosen=[{"claim": claim.key, "notice": asdict(notice)} for claim, notice in chosen],
         resume_url=onward(request),
         nonce=begun.nonce,
@@ -402,6 +408,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
     strategy = PROVIDERS[connection.strategy]
     granted = pending.scopes if answer.granted is None else strategy.canonical_scopes(answer.granted)
     known = {claim.key: claim for claim in strategy.requested_claims}
+    asked = set(pending.scopes)  # a claim that was asked for alone needs none of its scopes
     # A sign-in that began before an upgrade carries no notice: then nothing was chosen.
     chosen = [
         (known[each["claim"]], ShownNotice.from_json(each["notice"]))
@@ -416,7 +423,9 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         asked=pending.scopes,
         granted=granted,
         claims=answer.claims,
-        shared=[ClaimConsent(claim.key, notice) for claim, notice in chosen if set(claim.scopes) <= set(granted)],
+        shared=[
+            ClaimConsent(claim.key, notice) for claim, notice in chosen if set(claim.scopes) & asked <= set(granted)
+        ],
         issued=answer.issued,
     )
 
