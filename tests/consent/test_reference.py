@@ -168,7 +168,7 @@ def test_the_gate_equals_the_reference_model_after_every_step(history, then):
 
 
 def time_of(world):
-    """Return a stand-in for `datetime` in `base.clock`. Defaults of models hold `clock.now` itself, which no patch replaces."""
+    """Return a replacement of `datetime` in `base.clock`. Defaults of models hold `clock.now` itself, which no patch replaces."""
 
     class Frozen(dt.datetime):
         @classmethod

@@ -45,7 +45,7 @@ PAGE = Path(__file__).parents[2] / "docs/operator/purposes-and-consents.md"
 BEGIN, END = "<!-- exits: begin -->\n", "<!-- exits: end -->"
 READERS = {
     "regulars.base.lake.query": {"query"},
-    "regulars.consent.models": {"PermittedView", "JournalEntry"},
+    "regulars.consent.models": {"PermittedView"},
     "regulars.consent.view": {"view", "view_all", "views", "served_user", "with_served_traits", "readable_users", "uses_of_events", "uses_of_facts", "withheld"},
     "regulars.enrichment.models": {"Lookup"},
     "regulars.events.models": {"Event", "InboxItem"},
