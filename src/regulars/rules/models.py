@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from regulars.base import clock
@@ -82,3 +84,10 @@ class RuleRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.moment} {self.at:%Y-%m-%d %H:%M}"
+
+    @property
+    def shown_steps(self) -> list[dict[str, Any]]:
+        """The steps as staff read them. What rules printed of a restricted customer is stored only."""
+        if self.profile is None or self.profile.restricted_at is None:
+            return list(self.steps)
+        return [{**step, "message": "", "console": []} for step in self.steps]

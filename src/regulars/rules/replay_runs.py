@@ -42,11 +42,13 @@ class RunDifference:
 def replay(run_id: int) -> Replayed:
     """Replay the login of a run with the current rules.
 
-    Raises `Invalid("unknown_run" | "inputs_forgotten")`.
+    Raises `Invalid("unknown_run" | "restricted" | "inputs_forgotten")`.
     """
-    run = RuleRun.objects.filter(pk=run_id).first()
+    run = RuleRun.objects.select_related("profile").filter(pk=run_id).first()
     if run is None:
         raise Invalid("unknown_run", "This run does not exist.")
+    if run.profile and run.profile.restricted_at:
+        raise Invalid("restricted", "Processing is restricted for this customer: the input is stored and not used.")
     if not run.inputs:
         raise Invalid("inputs_forgotten", "The input of this run is no longer stored.")
     return _again(run, _rules(run.moment))
@@ -58,7 +60,8 @@ def shadow(rule: Rule, script: str, *, last: int = 100) -> list[RunDifference]:
     A disabled `rule` is treated as enabled. Raises what `save_rule` raises about a script.
     """
     check(script, rule.language)
-    runs = RuleRun.objects.filter(moment=rule.moment, inputs__isnull=False).order_by("-id")[:last]
+    kept = RuleRun.objects.filter(moment=rule.moment, inputs__isnull=False, profile__restricted_at=None)
+    runs = kept.order_by("-id")[:last]
     live = _rules(rule.moment)
     fields = {field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields}
     written = Rule(**{**fields, "script": script, "language": script_language(script, rule.language)})

@@ -18,6 +18,7 @@ from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import resolve
 from regulars.profiles.values import read_value
 
+from .clear_closed import queue_clearing
 from .unit_of_work import Changes, changes
 from .users import retract_overlapping
 
@@ -146,3 +147,4 @@ def _write(c: Changes, fact: NewFact) -> None:
     c.learn([fact])
     done = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
     c.record_event(OwnEvent.PROFILE_CORRECTED, done)
+    queue_clearing([c.profile.pk])  # raw stores hold the value from before

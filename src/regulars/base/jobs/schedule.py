@@ -8,6 +8,7 @@ from typing import TypeVar
 Task = TypeVar("Task", bound=Callable[[], object])
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+WITHIN_A_MINUTE = 45.0  # for what has to be over a minute after its instant, with the queue behind it
 # name → (seconds between two runs, task)
 SCHEDULE: dict[str, tuple[float, Callable[[], object]]] = {}
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
-from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
+from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MINUTE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
 from regulars.consent.erasures import ListCopier
@@ -56,8 +56,8 @@ SCHEDULE |= {
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, queue_refit),
     "lake.compact": (DAY, compact),
-    "profiles.change": (MINUTE, queue_due_profiles),
-    "consents.expire": (MINUTE, expire_consents),
+    "profiles.change": (WITHIN_A_MINUTE, queue_due_profiles),
+    "consents.expire": (WITHIN_A_MINUTE, expire_consents),
     "retention": (DAY, apply_retention),
     "restrictions.lift": (MINUTE, lift_due),
 }

@@ -8,7 +8,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError
-from regulars.profiles.models import Profile
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.replay_runs import replay
 from regulars.rules.trial_report import report_replay
@@ -22,7 +21,7 @@ from .rules import ROLE
 @staff_page(read="marketer", write="admin")
 def rule_run(request: HttpRequest, number: int) -> HttpResponse:
     """Show a run. A POST replays it: nothing is stored, and no external service is called."""
-    run = RuleRun.objects.filter(pk=number).first()
+    run = RuleRun.objects.select_related("profile").filter(pk=number).first()
     if run is None:
         raise Http404("There is no such run.")
     if request.method != "POST":
@@ -39,13 +38,13 @@ def _page(
     known = dict(Rule.objects.values_list("slug", "name"))
     context = {
         "run": run,
-        "person": Profile.objects.filter(pk=run.profile_id or 0).first(),
+        "person": run.profile,
         "steps": [
             {**step, "name": known.get(step["rule"], step["rule"]), "is_known": step["rule"] in known}
-            for step in run.steps
+            for step in run.shown_steps
         ],
         "effects": {name.replace("_", " "): effect for name, effect in run.effects.items() if effect},
-        "is_kept": bool(run.inputs),
+        "is_kept": bool(run.inputs) and not (run.profile and run.profile.restricted_at),
         "replayed": replayed,
     }
     return form_page(request, "console/rule_run.html", context, role=ROLE, problem=problem)

@@ -332,8 +332,9 @@ def _editor_page(
     values = settings_shown(fields, masked_settings(fields, edited.settings), settings_given(request, fields))
     template = _template_of(edited)
     found = next((each.http for each in template.examples if each.http), ()) if template else ()
-    runs = RuleRun.objects.order_by("-id")[:RECENT_RUNS] if edited.slug else []
-    steps = [(run, step) for run in runs for step in run.steps if step["rule"] == edited.slug][:RUNS]
+    newest = RuleRun.objects.select_related("profile").order_by("-id")
+    runs = newest[:RECENT_RUNS] if edited.slug else []
+    steps = [(run, step) for run in runs for step in run.shown_steps if step["rule"] == edited.slug][:RUNS]
     people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
     context = {
         "rule": edited,
