@@ -78,12 +78,13 @@ def test_what_the_customer_deleted_leaves_them_too(shared):
     assert nothing_of_runs()
 
 
-def test_a_correction_clears_nothing(shared):
+def test_correction_clears_what_rules_saw_and_keeps_the_answer_of_the_provider(shared):
+    """The answer is what the provider said and may still be used; a replay would use the value that is wrong."""
     correct(shared, "gender", "other")
     run_due()
 
     assert raw()["people"] == PEOPLE
-    assert RuleRun.objects.get().inputs is not None
+    assert nothing_of_runs()
 
 
 def test_a_decision_on_something_else_clears_nothing(shared):

@@ -369,7 +369,7 @@ def collect(world: World) -> None:
 
 
 def observe(world: World) -> None:
-    """Nobody asked them for *personalise*."""
+    """They were not asked for *personalise*."""
     world.observe()
 
 
@@ -475,7 +475,7 @@ CACHES = {
 BEHIND = {"Records of what rules did", "Segment counts and charts"}  # follow by a job, whatever changed
 ASK_AGAIN = {"ID token", "/userinfo", "Claims remembered from rules", "User in rules and their trials"}
 KEPT_ANSWERS = "Look-ups and their answers in the console: kept answers"
-# Of the account, or of groups: nobody is asked for these purposes.
+# Of the account, or of groups: no one is asked for these purposes.
 NEED_NO_YES = (CACHES - {"Segment counts and charts"}) | {
     "Management API: read",
     "API of facts",
