@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.oidc.app import CALLBACK, App, sign_in
 from tests.receivers import Answer, receiving
 
 from regulars.clients.models import Client
@@ -12,8 +13,10 @@ from regulars.consent.record import Decision
 from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.models import DirectDisclosure
 from regulars.enrichment.models import SourceSetting
+from regulars.oauth.models import AppGrant
 from regulars.profiles.learn import NewFact
 from regulars.rules.models import RuleRun
+from regulars.rules.save import save_rule
 from regulars.usecases import record_disclosures
 from regulars.usecases.enrich import enrich
 from regulars.usecases.erase import erase_customer
@@ -137,8 +140,29 @@ def test_userinfo_adds_what_became_known_since(asked, bikes):
     record_tokens(asked, bikes, ["openid", "email"])
     record_userinfo(bikes, {"sub": asked.user_id, "email": "a", "given_name": "Chika", "https://x/tier": "gold"})
 
-    assert disclosures_of(asked)[0].attributes == ("email", "given_name")
+    assert disclosures_of(asked)[0].attributes == ("email", "given_name", "https://x/tier")
     assert DirectDisclosure.objects.count() == 1
+
+
+def test_claims_that_rules_add_to_tokens_are_in_the_disclosure(client, asked, bikes):
+    """Those of the access token too: the application that is given it reads it."""
+    Client.objects.filter(pk="bikes").update(grant_types=["authorization_code"], redirect_uris=[CALLBACK])
+    script = (
+        "(user, context, cb) => { context.idToken['https://shop.example/tier'] = 'gold';"
+        " context.accessToken['https://shop.example/shops'] = ['Porto']; cb(null, user, context); }"
+    )
+    save_rule("Tier", script=script)
+    sign_in(client, asked)
+    AppGrant.objects.create(profile=asked, client=bikes, scopes=["openid", "email", "profile"])
+    assert "code=" in App(client, "bikes").authorize()["Location"]
+
+    (line,) = disclosures_of(asked)
+    assert line.recipient == "Bikes & Co"
+    assert set(line.attributes) >= {"email", "https://shop.example/tier", "https://shop.example/shops"}
+    assert "sub" not in line.attributes
+    told = client.get("/me").content.decode().partition('id="disclosures"')[2].partition("</section>")[0]
+    assert "Tier" in told
+    assert "Shops" in told
 
 
 def test_repeated_userinfo_writes_nothing(asked, bikes, django_assert_num_queries):

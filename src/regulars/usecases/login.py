@@ -296,7 +296,7 @@ def decide_tokens(login: Login) -> None:
         first_party = login.client.first_party
         scopes = [scope for scope in rules.scopes if first_party or scope in login.scopes]
     if not login.client.first_party:
-        record_tokens(login.profile, login.client, scopes)
+        record_tokens(login.profile, login.client, scopes, [*rules.id_token, *rules.access_token])
     login.decision = TokenDecision(scopes, rules.id_token, rules.access_token, by_rules=rules.scopes is not None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +17,7 @@ from regulars.destinations.models import Disclosure
 from regulars.enrichment.look_up import permitted_source
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.source import EnrichmentSource
-from regulars.oauth.claims import SCOPE_OF_CLAIM, claims_of
+from regulars.oauth.claims import claims_of
 from regulars.profiles.assertions import Place
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
@@ -25,6 +25,7 @@ from regulars.rules.models import RuleRun
 
 from .recipients import SERVED, RecipientKind, lookup_recipient
 
+LONGEST_NAME = 255  # characters of a claim that a rule names
 MOST_RUNS = 500  # sign-ins whose calls are looked at, the newest first
 
 
@@ -81,10 +82,13 @@ def record_lookup(
     record_direct(profile, Receiver(Kind.LOOKUP, named.key, named.name, named.place, setting.purpose_id), attributes)
 
 
-def record_tokens(profile: Profile, client: Client, scopes: list[str]) -> None:
-    """Record what an application of another company may read with the tokens that it is about to be given."""
+def record_tokens(profile: Profile, client: Client, scopes: list[str], rule_claims: Collection[str] = ()) -> None:
+    """Record what an application of another company may read with the tokens that it is about to be given.
+
+    `rule_claims` are the names of what rules add to them: a rule may have concluded it from anything it was given.
+    """
     claims = claims_of(served_user(profile, Place.USERINFO), scopes)
-    _record(profile, client, claims)
+    _record(profile, client, [*claims, *rule_claims])
 
 
 def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:
@@ -94,6 +98,6 @@ def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:
         _record(profile, client, claims)
 
 
-def _record(profile: Profile, client: Client, claims: Mapping[str, Any]) -> None:
-    attributes = [name for name in claims if name in SCOPE_OF_CLAIM]
+def _record(profile: Profile, client: Client, claims: Collection[str]) -> None:
+    attributes = [name[:LONGEST_NAME] for name in claims if name != "sub"]
     record_direct(profile, Receiver(Kind.APPLICATION, client.pk, client.name, "", SERVED), attributes)

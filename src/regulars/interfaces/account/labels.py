@@ -182,8 +182,8 @@ def problem(error: DomainError) -> str:
 
 
 def humanised(key: str) -> str:
-    """Return the last part of a key in words, for what has no name: `app_metadata.plan_name` → `Plan name`."""
-    return re.sub(r"[_\W]+", " ", key.rpartition(".")[2]).strip().capitalize()
+    """Return the last part of a key in words, for what has no name: `app_metadata.plan_name` → `Plan name`, `https://shop.example/tier` → `Tier`."""
+    return re.sub(r"[_\W]+", " ", re.split(r"[./]", key.rstrip("/"))[-1]).strip().capitalize()
 
 
 def disclosure(state: str, *, erased: bool, carried_out: bool) -> str:
