@@ -8,7 +8,7 @@ from tests.usecases.conftest import SECRET, tell
 from regulars.clients.models import Client
 from regulars.destinations.save import save_destination, switch_destination
 from regulars.enrichment.models import SourceSetting
-from regulars.rules.models import Rule
+from regulars.rules.models import Rule, RuleSetting
 from regulars.segments.save import save_segment
 from regulars.usecases.recipients import recipients_by_purpose, recipients_of
 
@@ -101,11 +101,23 @@ def test_applications_of_other_companies_and_rule_hosts_are_named(standard_setup
     assert names("serve") == ["Bikes & Co", "api.partner.example"]
 
 
+def test_hosts_that_rules_name_themselves_are_named_without_the_setting(standard_setup, settings):
+    settings.RULE_HOSTS = []
+    script = "(user, context, cb) => { request.post(configuration.CRM_URL); cb(null, user, context); }"
+    rule = Rule.objects.create(name="Lead", slug="lead", script=script)
+    assert names("serve") == []
+    RuleSetting.objects.create(key="CRM_URL", value="https://crm.example/in")
+    assert names("serve") == ["crm.example"]
+    rule.settings = {"CRM_URL": "https://other.example/in"}
+    rule.save()
+    assert names("serve") == ["other.example"]
+
+
 def test_recipients_of_all_purposes_take_as_many_queries_as_of_one(french, django_assert_num_queries):
     tell("https://hooks.example.com")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         recipients_by_purpose()
     for number in range(5):
         Client.objects.create(client_id=f"c{number}", name="Bikes", first_party=False)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         recipients_by_purpose()

@@ -30,11 +30,10 @@ from regulars.events.models import Source
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.models import Attribute
 from regulars.questions.models import Question
-from regulars.rules.models import Rule
 
 from .correct_facts import may_correct, may_staff_correct
 from .process_event import TRAITS
-from .recipients import SERVED, Recipient, RecipientKind, recipients_by_purpose
+from .recipients import SERVED, Recipient, RecipientKind, recipients_by_purpose, rule_hosts
 from .retention import KINDS, days_of, starts
 
 SIGN_IN = ("email", "email_verified", "name", "given_name", "family_name", "nickname", "picture", "locale")
@@ -255,6 +254,5 @@ def _processors() -> Iterator[Processor]:
     yield Processor("lake", lake.netloc if "://" in settings.LAKE_URL else "")
     if not sends_to_files():
         yield Processor("mail server", str(settings.EMAIL_HOST))
-    if Rule.objects.filter(enabled=True).exists():
-        for host in settings.RULE_HOSTS:
-            yield Processor("host that rules may call", host)
+    for host in rule_hosts():
+        yield Processor("host that rules may call", host)

@@ -15,6 +15,7 @@ from regulars.destinations.models import Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.rules.models import Rule
+from regulars.rules.named_hosts import named_hosts
 from regulars.segments.models import Segment
 
 SERVED = "serve"  # tokens and rules carry what this purpose may use
@@ -103,7 +104,12 @@ def _applications() -> Iterator[tuple[str, Recipient]]:
 
 
 def _rule_hosts() -> Iterator[tuple[str, Recipient]]:
-    if settings.RULE_HOSTS and not Rule.objects.filter(enabled=True).exists():
-        return
-    for host in settings.RULE_HOSTS:
+    for host in rule_hosts():
         yield SERVED, Recipient(RecipientKind.RULE_HOST, host, host, host)
+
+
+def rule_hosts() -> list[str]:
+    """Return the hosts that rules may call by the setting, else those that the rules name themselves."""
+    if not settings.RULE_HOSTS:
+        return named_hosts()
+    return list(settings.RULE_HOSTS) if Rule.objects.filter(enabled=True).exists() else []
