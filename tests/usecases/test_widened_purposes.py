@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from regulars.base.conditions import parse_search
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import lease_next, run_due, run_job
 from regulars.consent.models import PermittedView, Purpose, Widening
@@ -14,11 +15,15 @@ from regulars.consent.view import may, served_user, view, with_served_traits
 from regulars.profiles.assertions import Place
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
-from regulars.segments.models import Membership
+from regulars.segments.evaluate import matching_now
+from regulars.segments.export_members import columns, lines
+from regulars.segments.members import members as list_members
+from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
 from regulars.usecases import decide_consent
 from regulars.usecases.decide_consent import change_purpose
-from regulars.usecases.unit_of_work import changes
+from regulars.usecases.find_customers import find_customers, found_by_applications
+from regulars.usecases.unit_of_work import changes, evaluate_for_every_customer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
 WIDER = PurposeText("A shop that fits you", "To show you things that fit you, and to lend it to our partners.")
@@ -131,3 +136,57 @@ def test_purpose_widened_again_during_the_walk_begins_anew(crowd):
     assert Widening.objects.get().after == 0
     run_due()
     assert not Widening.objects.exists()
+
+
+def in_segment(slug):
+    segment = Segment.objects.get(slug=slug)
+    return len(list_members(segment)), len(list(lines(segment, columns(segment)))) - 1 if slug == "women" else 0
+
+
+def found(purpose):
+    return Profile.objects.filter(pk__in=found_by_applications("gender:female", purpose)).count()
+
+
+def test_widened_purpose_leaves_search_and_segments_of_other_purposes_at_once(crowd, make_customer):
+    other = make_customer(yes=())
+    with changes(other, "test") as c:
+        c.learn([NewFact("gender", "female", "declared", "test", basis="legitimate_interest", purpose="measure")])
+    assert (found("measure"), found("personalise"), in_segment("counted-women")[0], in_segment("women")) == (
+        8,
+        7,
+        8,
+        (7, 7),
+    )
+
+    widen()
+
+    assert (found("measure"), found("personalise"), in_segment("counted-women")[0], in_segment("women")) == (
+        1,
+        0,
+        1,
+        (0, 0),
+    )
+    assert matching_now(parse_search("gender:female"), "measure", [crowd[0].pk, other.pk]) == {other.pk}
+    staff = find_customers("gender:female").people
+    assert crowd[0] not in staff
+    run_due()
+    assert (found("measure"), in_segment("counted-women")[0]) == (1, 1)
+
+
+def test_event_during_the_walk_moves_customers_by_what_holds_now(crowd):
+    widen()
+    save_segment("Counted visitors", 'gender:female AND did("Product Viewed")', "measure")
+    with changes(crowd[6], "test") as c:
+        c.record_message("Product Viewed", {})
+
+    assert not crowd[6].memberships.filter(state="in").exists()
+    assert Widening.objects.get().after == 0
+
+
+def test_segment_saved_during_the_walk_counts_nobody_who_is_closed(crowd):
+    widen()
+    segment = save_segment("More women", "gender:female", "measure")
+
+    evaluate_for_every_customer(segment, deliver_entered=False)
+
+    assert members("more-women") == 0

@@ -26,7 +26,8 @@ from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import KnownFact, Value, expired, resolve_all
 
-from .models import PermittedView, Purpose, Widening
+from .fold import YES
+from .models import ConsentState, PermittedView, Purpose, Widening
 from .purposes import get_purpose
 from .status import ConsentStatus
 
@@ -209,6 +210,37 @@ def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
 def _is_outdated(profile: str = "profile_id") -> Exists:
     """Match customers whose cached views are from before a purpose was widened: the worker has not come to them yet."""
     return Exists(Widening.objects.filter(after__lt=OuterRef(profile)))
+
+
+def current_views() -> QuerySet[PermittedView]:
+    """Return the cached views that hold now, for all that reads many of them or none anew.
+
+    Those of customers who had allowed a purpose that covers more since are left out until the worker has come to them: facts
+    given under it are closed for every other purpose as well.
+    """
+    return PermittedView.objects.exclude(has_outdated_views("profile_id"))
+
+
+def has_outdated_views(profile: str = "pk") -> Exists:
+    """Match customers of whom a widened purpose closed something that their cached views and memberships still have.
+
+    `profile` is the column with their id. Who decided since is recomputed already. Without a walk under way the table of
+    walks is empty, and nothing else is read.
+    """
+    allowed = ConsentState.objects.filter(
+        profile=OuterRef(OuterRef(profile)), purpose=OuterRef("purpose"), status__in=YES, since__lt=OuterRef("begun_at")
+    )
+    return Exists(Widening.objects.filter(Exists(allowed), after__lt=OuterRef(profile)))
+
+
+def has_outdated_views_sql(profile_id: str) -> str:
+    """Return the same as a condition of plain SQL on a column with a profile's id."""
+    walks, states = Widening._meta.db_table, ConsentState._meta.db_table
+    given = ", ".join(f"'{action}'" for action in sorted(YES))
+    return (
+        f"EXISTS (SELECT 1 FROM {walks} w JOIN {states} s ON s.purpose_id = w.purpose_id AND s.profile_id = {profile_id}"  # noqa: S608 - our own names
+        f' WHERE w."after" < {profile_id} AND s.status IN ({given}) AND s.since < w.begun_at)'
+    )
 
 
 def view_all(profiles: Sequence[Profile], purpose: str, place: Place = Place.SEGMENTS) -> dict[int, dict[str, Value]]:

@@ -13,7 +13,7 @@ from django.db.models import Count, Q
 
 from regulars.base import clock
 from regulars.base.conditions import Person, mentions, parse
-from regulars.consent.models import PermittedView
+from regulars.consent.view import current_views
 from regulars.profiles.models import Attribute
 
 from .features import (
@@ -169,7 +169,7 @@ def response_rates() -> dict[str, RateJson]:
 def _sample_rows(space: FeatureSpace) -> Ints:
     """Return a random sample of usable profiles as rows of answers, without those that have none."""
     now = clock.now()
-    views = PermittedView.objects.filter(purpose=PURPOSE, profile__merged_into=None).order_by("?")
+    views = current_views().filter(purpose=PURPOSE, profile__merged_into=None).order_by("?")
     answers = [space.row(each, now) for each in views.values_list("terms", flat=True)[:SAMPLE].iterator()]
     rows = np.array(answers, dtype=np.int64).reshape(len(answers), len(space.features))
     return rows[(rows >= 0).any(1)]

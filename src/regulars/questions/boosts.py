@@ -10,7 +10,7 @@ from regulars.base import clock
 from regulars.base.conditions import Person
 from regulars.base.conditions.document_terms import Terms
 from regulars.base.errors import Invalid
-from regulars.consent.models import PermittedView
+from regulars.consent.view import current_views
 from regulars.profiles.models import Attribute
 
 from .answer_model import get_model_bundle
@@ -44,7 +44,7 @@ def rank_questions(segment: str, profile_ids: Iterable[int]) -> list[RankedQuest
         raise Invalid("unknown_segment", f"There is no segment called {segment!r}.")
     ids = sorted(profile_ids)
     sample = ids[:: max(len(ids) // MAX_SAMPLE, 1)][:MAX_SAMPLE]
-    views = PermittedView.objects.filter(purpose=target.purpose_id, profile__in=sample)
+    views = current_views().filter(purpose=target.purpose_id, profile__in=sample)
     attributes = {each.key: each for each in Attribute.objects.all()}
     questions = list(Question.objects.filter(enabled=True).select_related("purpose").order_by("key"))
     bundle = get_model_bundle(questions, attributes, get_question_settings())

@@ -11,9 +11,9 @@ from django.db.models import Count
 
 from regulars.base import clock
 from regulars.base.conditions import EventSeen, holds, mentions
-from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
+from regulars.consent.models import ConsentEvent, ConsentState
 from regulars.consent.status import purposes_closed_to_questions
-from regulars.consent.view import view
+from regulars.consent.view import current_views, view
 from regulars.events.read import named
 from regulars.profiles.birthdays import age_on, days_of_birth
 from regulars.profiles.learn import known_among
@@ -70,7 +70,7 @@ class CustomerContext:
 
     @cached_property
     def _permitted_terms(self) -> dict[str, dict[str, list[str]]]:
-        return dict(PermittedView.objects.filter(profile=self.profile).values_list("purpose_id", "terms"))
+        return dict(current_views().filter(profile=self.profile).values_list("purpose_id", "terms"))
 
     def usable_data(self, events: Iterable[str] = ()) -> UsableData:
         """Return the terms by purpose, with the customer's events of these names (those not read before are read)."""

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from regulars.base import clock
 from regulars.base.conditions import mentions, parse
-from regulars.consent.models import PermittedView
+from regulars.consent.view import current_views
 
 from .evaluation import Estimate, LoggedImpression, doubly_robust, interval, snips
 from .models import Impression, Question, SelectionDecision, Target
@@ -136,7 +136,7 @@ def ask_loads(*, since: dt.datetime | None = None, groups: Iterable[str] = GROUP
     shown = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
     counts = dict(shown.order_by().values_list("profile_id").annotate(number=Count("id")))
     found: dict[str, dict[str, list[int]]] = {attribute: {} for attribute in groups}
-    views = PermittedView.objects.filter(purpose="measure", profile__merged_into=None)
+    views = current_views().filter(purpose="measure", profile__merged_into=None)
     for profile_id, traits in views.values_list("profile_id", "traits").iterator(chunk_size=2000):
         for attribute, people in found.items():
             if (value := traits.get(attribute)) is not None:

@@ -15,7 +15,7 @@ from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, S
 from regulars.base.conditions.document_terms import Terms
 from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView, Purpose
-from regulars.consent.view import of_whom_open
+from regulars.consent.view import current_views, has_outdated_views_sql, of_whom_open
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous
 from regulars.profiles.models import Profile
@@ -92,6 +92,7 @@ def evaluate_segment(segment: Segment) -> list[Change]:
         .where(exp.column("purpose_id", "p").eq(segment.purpose_id))
         .where(exp.column("user_id", "c").like(f"{ANONYMOUS}%").not_())
         .where("c.merged_into_id IS NULL")
+        .where(f"NOT {has_outdated_views_sql('c.id')}")
     )
     with connection.cursor() as cursor:
         cursor.execute(people.sql(dialect=dialect))
@@ -119,7 +120,7 @@ def evaluate_segment(segment: Segment) -> list[Change]:
 def matching_now(condition: Condition, purpose: str, profile_ids: Collection[int]) -> set[int]:
     """Return those of a few customers who match by what may be used at this moment. The lake is seconds behind."""
     people = list(Profile.objects.filter(pk__in=profile_ids, merged_into=None))
-    views = PermittedView.objects.filter(profile__in=of_whom_open(people, purpose), purpose=purpose)
+    views = current_views().filter(profile__in=of_whom_open(people, purpose), purpose=purpose)
     events, now = _events_of(people, [condition]), clock.now()
     return {each.profile_id for each in views if holds(condition, Person(each.terms, events(each.profile_id)), now)}
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from regulars.base.spreadsheet import escaped
-from regulars.consent.models import PermittedView
 from regulars.consent.uses import refuse, why_no_row
-from regulars.consent.view import view_all
+from regulars.consent.view import current_views, view_all
 from regulars.profiles.models import Attribute
 
 from .members import members
@@ -32,7 +31,7 @@ def columns(segment: Segment) -> list[str]:
 
 def count_exported(segment: Segment) -> int:
     """Return how many members have any value that may be used for the purpose."""
-    allowed = PermittedView.objects.filter(
+    allowed = current_views().filter(
         purpose=segment.purpose, profile__memberships__segment=segment, profile__memberships__state=Membership.State.IN
     )
     return allowed.exclude(traits={}).count()

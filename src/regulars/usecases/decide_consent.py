@@ -164,11 +164,11 @@ def refresh_consenting_customers(payload: dict[str, str]) -> None:
     if not portion:
         widening.delete()
         return
+    widening.after = portion[-1]  # in the same transaction, and first: from here on their views count again
+    widening.save(update_fields=["after"])
     with changes(portion, "purpose_widened") as c:
         for profile in c.profiles:
             c.refresh(profile)
-    widening.after = portion[-1]
-    widening.save(update_fields=["after"])
     enqueue(WIDENED, payload, key=f"purpose:{widening.purpose_id}")
 
 

@@ -16,7 +16,7 @@ from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, Schema, parse_search, where
 from regulars.base.conditions.parse import BARE_FIELDS, wildcard
 from regulars.base.conditions.tree import And, Or
-from regulars.consent.models import PermittedView
+from regulars.consent.view import current_views, has_outdated_views_sql
 from regulars.profiles.document import HIDDEN_IDENTITIES
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
@@ -75,7 +75,7 @@ def sortable_text(field: str, purpose: str) -> Combinable:
     """Return an expression for the text by which an application may sort by an attribute: as it reads it, absent if closed."""
     if Attribute.objects.filter(key=field).exclude(metadata_path="").exists():
         purpose = ""  # it stands in the metadata: no view has it, and PostgreSQL orders by no constant
-    views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose=purpose)
+    views = current_views().filter(profile=OuterRef("pk"), purpose=purpose)
     terms = Coalesce("shown_terms", "terms")
     return Subquery(views.values(first=KeyTextTransform(0, KeyTransform(field, terms)))[:1])
 
@@ -87,7 +87,9 @@ def _customers() -> exp.Select:
 
 def _matching(query: exp.Select, condition: Condition, purpose: str, *, for_staff: bool) -> exp.Select:
     """Join the permitted views for the purpose, and keep the customers whose permitted values match."""
-    of_purpose = exp.and_("v.profile_id = c.id", exp.column("purpose_id", "v").eq(purpose))
+    of_purpose = exp.and_(
+        "v.profile_id = c.id", exp.column("purpose_id", "v").eq(purpose), f"NOT {has_outdated_views_sql('c.id')}"
+    )
     identities = ("c.terms", "identities")
     elsewhere: dict[str, tuple[tuple[str, str], ...]] = {name: (("c.terms", name),) for name in OWN}
     elsewhere["identities"] = (identities, ("c.terms", HIDDEN_IDENTITIES)) if for_staff else (identities,)

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import Any, Unpack
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import NotFound
@@ -29,6 +30,7 @@ from regulars.consent.record import Decision, append_copies
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.record import repeat_all as repeat_decisions
 from regulars.consent.refresh import refresh_all_views
+from regulars.consent.view import has_outdated_views
 from regulars.destinations.follow import follow_disclosures
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
@@ -80,8 +82,10 @@ class _Unit:
         if len(missing := ids - self.rows.keys()) == 1:
             rows = _one.all(id=min(missing))
         elif missing:
-            rows = Profile.objects.select_for_update().filter(pk__in=missing).order_by("pk")
+            rows = _locked().filter(pk__in=missing).order_by("pk")
         for row in rows:
+            if getattr(row, _OUTDATED):
+                self.mark_changed({row.pk})
             mine = self.rows[row.pk] = given.get(row.pk, row)
             _copy_columns(row, mine)
         targets = {row.merged_into_id for row in self.rows.values() if row.merged_into_id}
@@ -380,7 +384,15 @@ def _id(who: Who) -> int:
     return who if isinstance(who, int) else who.pk
 
 
-_one = CompiledQuery(lambda: Profile.objects.select_for_update().filter(pk=param("id")))
+# A purpose was widened, and its walk has not come to them: an event alone would move them through segments by old views.
+_OUTDATED = "views_are_outdated"
+
+
+def _locked() -> QuerySet[Profile]:
+    return Profile.objects.select_for_update().annotate(**{_OUTDATED: has_outdated_views()})
+
+
+_one = CompiledQuery(lambda: _locked().filter(pk=param("id")))
 
 
 def _copy_columns(row: Profile, target: Profile) -> None:
