@@ -8,6 +8,7 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from regulars.clients.models import ResourceServer
 from regulars.consent.models import ConsentEvent, Purpose, Retention
 from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision, record
@@ -197,3 +198,13 @@ def test_record_of_a_decision_is_on_one_page_and_in_a_receipt(console, chika):
     assert "Words shown News by e-mail Language, version fr, 1" in text(page)
     assert receipt["pii_processing"]["language"] == "fr"
     assert console.get(f"{path}9").status_code == 404
+
+
+def test_page_names_tokens_that_are_out_and_how_long_they_are_good(console):
+    ResourceServer.objects.create(identifier="https://api.shop.example/", name="Orders", token_lifetime=5400)
+    shown = text(console.get("/console/privacy"))
+
+    assert "Access tokens have personal claims only where a rule puts them there" in shown
+    assert "ID tokens 10 hours" in shown
+    assert "Access tokens for /userinfo 1 day; through the browser 2 hours" in shown
+    assert "Access tokens for Orders 1 hour, 30 minutes; through the browser 2 hours" in shown

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.timesince import timesince
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.accounts.models import Account
+from regulars.base import clock
 from regulars.base.errors import DomainError
+from regulars.clients.models import ResourceServer
 from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
+from regulars.oauth.authorization_request import DEFAULT_LIFETIME, FRONT_CHANNEL_LIFETIME
+from regulars.oauth.tokens import ID_TOKEN_LIFETIME
 from regulars.profiles.learn import WHY_REFUSED
 from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
@@ -169,10 +175,27 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
         "guesses": guesses,
         "kinds": [(key, kind.label, kept[key], _help_of(key, kind, waiting.get(key))) for key, kind in KINDS.items()],
         "upcoming": upcoming(),
+        "tokens": list(_lifetimes()),
         "actions": Action.values,
         **_ledger(request),
     }
     return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
+
+
+def _lifetimes() -> Iterator[tuple[str, str]]:
+    """Yield each kind of token with how long it is good, for those that go through the browser too where that differs."""
+    yield "ID tokens", _duration(ID_TOKEN_LIFETIME)
+    found = [("Access tokens for /userinfo", DEFAULT_LIFETIME, FRONT_CHANNEL_LIFETIME)]
+    apis = ResourceServer.objects.order_by("name", "identifier")
+    found += [(f"Access tokens for {each.name}", each.token_lifetime, each.token_lifetime_for_web) for each in apis]
+    for name, usual, for_web in found:
+        yield name, _duration(usual) + ("" if usual == for_web else f"; through the browser {_duration(for_web)}")
+
+
+def _duration(seconds: int) -> str:
+    """Return a duration in words: `10 hours`."""
+    start = clock.now()
+    return timesince(start, start + dt.timedelta(seconds=seconds)).replace("\xa0", " ")
 
 
 def _help_of(key: str, kind: DataKind, starts_at: dt.datetime | None) -> str:
