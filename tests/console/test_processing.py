@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.connections.models import Connection
 from regulars.consent.models import Purpose
 from regulars.destinations.models import Destination
 from regulars.enrichment.save import save_source
+from regulars.interfaces.console.views.record_of_processing import ORIGINS
 from regulars.profiles.models import Attribute
 from regulars.questions.models import Question
-from regulars.usecases.processing_record import processing_record
+from regulars.rules.save import save_rule
+from regulars.usecases.processing_record import Origin, processing_record
 from regulars.usecases.retention import KINDS, set_retention
 
 MAILING = [{"attribute": "email", "field": "address", "transform": ""}]
@@ -102,3 +106,39 @@ def test_the_page_can_be_read_and_printed(mia_console):
     for words in ("Record of processing", "Mailing", "Where do you live?", "Inactive customers", "this machine"):
         assert words in page
     assert "/console/privacy/record" in mia_console.get("/console/privacy").content.decode()
+
+
+def test_metadata_that_a_rule_names_comes_from_the_rule(mia_console):
+    Attribute.objects.create(key="app_metadata.tier", label="Tier", type="text", metadata_path="app_metadata.tier.name")
+    save_rule(
+        "Loyalty", script="(user, context, cb) => { user.app_metadata.tier = {name: 'gold'}; cb(null, user, context) }"
+    )
+    save_rule("Greeting", script="(user, context, cb) => { context.idToken.tier = 1; cb(null, user, context) }")
+
+    answer = mia_console.get("/console/privacy/record.json").json()
+
+    assert [each["name"] for each in attribute(answer, "app_metadata.tier")["origins"] if each["kind"] == "rule"] == [
+        "Loyalty"
+    ]
+    assert [each["name"] for each in answer["rules"]] == ["Loyalty", "Greeting"]
+    assert "Greeting (login)" in mia_console.get("/console/privacy/record").content.decode()
+
+
+def test_people_read_names_and_articles_and_what_they_have_to_add(mia_console):
+    switch_on()
+
+    page = mia_console.get("/console/privacy/record").content.decode()
+
+    for words in (
+        "Legitimate interest, art. 6 (1) (f)",
+        "Google (shared by the customer, for A shop that fits you)",
+        "transfers to countries outside the European Economic Area",
+    ):
+        assert words in page
+    assert "legitimate_interest" not in page
+
+
+def test_every_kind_of_origin_has_words():
+    kinds = re.search(r"`kind`: ([\w, ]+)\.", Origin.__doc__)[1].split(", ")
+
+    assert set(kinds) == set(ORIGINS)

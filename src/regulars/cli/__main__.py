@@ -56,6 +56,8 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
     environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
     environment.setdefault("REGULARS_URL", addresses.regulars)
     environment["REGULARS_DEMO"] = "1" if demo else ""
+    if demo:  # the controller of the invented customers
+        environment.setdefault("REGULARS_CONTROLLER", "Harbour & Pine")
     certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
     if certificate:  # the programs beside this one on the machine show a certificate of the same authority
         others = environment.get("REGULARS_CA_FILES", "")

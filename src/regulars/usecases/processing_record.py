@@ -7,6 +7,7 @@ from the registries and tables that the code itself uses: what is switched on is
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,10 +48,20 @@ MEASURES = (
     "backups into one file, whose age `regulars doctor` checks",
 )
 
+# What the law asks for and no setting of Regulars tells.
+LEFT_TO_YOU = (
+    "transfers to countries outside the European Economic Area, with their safeguards (art. 30 (1) (e)): only hosts are known here",
+    "your data protection officer and joint controllers (art. 30 (1) (a)), unless REGULARS_CONTROLLER names them",
+    "lists that you imported: their origin is a fact's source, on each customer's page",
+)
+
 
 @dataclass(frozen=True)
 class Origin:
-    """Where values of an attribute come from. `kind`: sign_in, share, question, event, lookup, conclusion, application, page, staff."""
+    """Where values of an attribute come from.
+
+    `kind`: sign_in, share, question, event, lookup, conclusion, application, rule, page, staff.
+    """
 
     kind: str
     name: str
@@ -86,6 +97,15 @@ class PurposeRecord:
 
 
 @dataclass(frozen=True)
+class RuleRecord:
+    """A rule that runs at each login, and the metadata that its code names."""
+
+    name: str
+    moment: str
+    metadata: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RetentionRecord:
     kind: str
     label: str
@@ -110,9 +130,11 @@ class ProcessingRecord:
     subjects: tuple[str, ...]
     purposes: tuple[PurposeRecord, ...]
     attributes: tuple[AttributeRecord, ...]
+    rules: tuple[RuleRecord, ...]
     processors: tuple[Processor, ...]
     retention: tuple[RetentionRecord, ...]
     measures: tuple[str, ...]
+    left_to_you: tuple[str, ...]
 
 
 def processing_record() -> ProcessingRecord:
@@ -140,9 +162,11 @@ def processing_record() -> ProcessingRecord:
         SUBJECTS,
         tuple(_purpose(each, records, recipients) for each in Purpose.objects.filter(active=True).order_by("key")),
         records,
+        _rules(attributes),
         tuple(_processors()),
         _retention(),
         MEASURES,
+        LEFT_TO_YOU,
     )
 
 
@@ -179,6 +203,9 @@ def _origins(attributes: Iterable[Attribute]) -> defaultdict[str, list[Origin]]:
             found[key].append(Origin("conclusion", "Regulars", follows_from=(premise,)))
     grants = ClientGrant.objects.select_related("client").order_by("client__name")
     writers = sorted({each.client.name for each in grants if WRITES_USERS & set(each.scopes)})
+    for rule in _rules(attributes):
+        for key in rule.metadata:
+            found[key].append(Origin("rule", rule.name))
     for each in attributes:
         found[each.key] += [
             Origin("application", name) for name in writers if each.metadata_path or each.key in SIGN_IN
@@ -188,6 +215,18 @@ def _origins(attributes: Iterable[Attribute]) -> defaultdict[str, list[Origin]]:
         if may_staff_correct(each):
             found[each.key].append(Origin("staff", "staff, with a reason"))
     return found
+
+
+def _rules(attributes: Iterable[Attribute]) -> tuple[RuleRecord, ...]:
+    """Return the rules that are switched on, with the metadata that their code names: only the code tells what it writes."""
+    roots = {each.key: each.metadata_path.split(".")[1] for each in attributes if "." in each.metadata_path}
+    words = {key: re.compile(rf"\b{re.escape(root)}\b") for key, root in roots.items()}
+    found = []
+    for rule in Rule.objects.filter(enabled=True).order_by("order", "pk"):
+        uses_metadata = "metadata" in rule.script.lower()
+        named = sorted(key for key, word in words.items() if uses_metadata and word.search(rule.script))
+        found.append(RuleRecord(rule.name, rule.moment, tuple(named)))
+    return tuple(found)
 
 
 def _login_methods() -> Iterator[tuple[Iterable[str], Origin]]:
