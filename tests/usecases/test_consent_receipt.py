@@ -7,12 +7,14 @@ import re
 
 import pytest
 from django.conf import settings
+from django.utils import translation
 from tests.sessions import open_session
 
 from regulars.accounts.models import Account
 from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision, first_broken_link
 from regulars.destinations.models import Destination
+from regulars.interfaces.account import labels
 from regulars.profiles.models import Profile
 from regulars.usecases.complete_social_login import sign_up
 from regulars.usecases.decide_consent import decide
@@ -88,6 +90,8 @@ def test_record_is_read_on_one_page_in_every_language(browser, code):
 
     page = browser.get(f"/me/decisions/{event.pk}?language={code}").content.decode()
 
+    with translation.override(code):
+        assert labels.value("locale", code) in re.search(r"notice-text(.*?)</section>", page, re.DOTALL)[1]
     for shown in ("Mailer (mailer.example)", "1 Quay Street", event.notice.body.partition("\n")[2]):
         assert shown in page
     assert f"/me/decisions/{event.pk}" in browser.get("/me").content.decode()

@@ -35,7 +35,8 @@ def contact(name: str = "crm-1", email: str = "chika@example.com", phone: str = 
     return profile
 
 
-def test_staff_record_an_objection_with_a_reason(console, ana):
+def test_staff_record_an_objection_with_a_reason(console, ana, settings):
+    settings.CONTROLLER = "Harbour & Pine, Cork"
     profile, twin = contact(), contact("crm-2")
     address = "/console/customers/external%7Ccrm-1/refusal"
     assert "Any advertising" in console.get(address).content.decode()
@@ -49,7 +50,8 @@ def test_staff_record_an_objection_with_a_reason(console, ana):
     assert not may(twin, "message")
     event = profile.consent_events.filter(purpose="message").order_by("-id").first()
     assert (event.action, event.method, event.actor) == ("objected", "staff", f"staff:{ana.key}")
-    assert event.evidence == {"advertising": True, "words": given["words"], "reason": given["reason"]}
+    said = {"advertising": True, "words": given["words"], "reason": given["reason"]}
+    assert event.evidence == {**said, "controller": "Harbour & Pine, Cork"}
     assert "Monday" not in str(AuditEntry.objects.get(what="customer.refused").details)
 
 

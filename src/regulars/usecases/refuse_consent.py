@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
+
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
@@ -149,7 +151,11 @@ def _checked(refusal: Refusal) -> list[Decision]:
 
 def _decisions(refusal: Refusal) -> list[Decision]:
     purposes = marketing_purposes() if refusal.any_advertising else [get_purpose(key) for key in refusal.purposes]
-    evidence = {**refusal.evidence, **({ADVERTISING: True} if refusal.any_advertising else {})}
+    evidence = {
+        "controller": settings.CONTROLLER,
+        **refusal.evidence,
+        **({ADVERTISING: True} if refusal.any_advertising else {}),
+    }
     evidence |= {name: text for name, text in (("words", refusal.words), ("reason", refusal.reason)) if text}
     decisions = []
     for purpose in purposes:

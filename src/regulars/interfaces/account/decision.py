@@ -28,6 +28,7 @@ def decision(request: HttpRequest, profile: Profile, number: int) -> HttpRespons
         "record": record,
         "purpose": names.purpose(record.event.purpose_id),
         "action": _(labels.STATUS[record.event.action]),
+        "language": labels.value("locale", record.locale),
         "way": _(labels.WAYS.get(record.event.method, labels.OTHER_WAY)),
         "kinds": names.attributes_of(record.categories, record.event.purpose_id, record.pieces),
         "later": [(each, _(labels.STATUS[each.action])) for each in record.later],
