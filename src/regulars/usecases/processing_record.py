@@ -31,6 +31,7 @@ from regulars.events.models import Source
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.models import Attribute
 from regulars.questions.models import Question
+from regulars.rules.models import Rule
 
 from .correct_facts import may_correct, may_staff_correct
 from .process_event import TRAITS
