@@ -160,9 +160,9 @@ def test_claims_that_rules_add_to_tokens_are_in_the_disclosure(client, asked, bi
     assert line.recipient == "Bikes & Co"
     assert set(line.attributes) >= {"email", "https://shop.example/tier", "https://shop.example/shops"}
     assert "sub" not in line.attributes
-    told = client.get("/me").content.decode().partition('id="disclosures"')[2].partition("</section>")[0]
-    assert "Tier" in told
-    assert "Shops" in told
+    listed = client.get("/me").content.decode().partition('id="disclosures"')[2].partition("</section>")[0]
+    assert "Tier" in listed
+    assert "Shops" in listed
 
 
 def test_repeated_userinfo_writes_nothing(asked, bikes, django_assert_num_queries):
