@@ -19,7 +19,7 @@ from regulars.consent.view import may
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Fact, Profile
+from regulars.profiles.models import Fact, Identity, Profile
 from regulars.questions.models import Impression
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.segments.models import Membership
@@ -30,7 +30,7 @@ from regulars.usecases.complete_social_login import verify_email
 from regulars.usecases.decide_consent import apply_gpc, decide
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.import_consents import import_consents
-from regulars.usecases.merge import merge
+from regulars.usecases.merge import merge, split
 from regulars.usecases.refuse_consent import PORTION, Refusal, refuse, refuse_for_contact
 from regulars.usecases.restrict import lift, restrict
 from regulars.usecases.shown_notices import show_question
@@ -353,6 +353,17 @@ def test_restriction_is_lifted_for_twins_after_one_of_them_took_over_the_restric
     lift(twin)
     run_due()
     assert is_open(third)
+
+
+def test_restriction_ends_for_twins_with_the_customer_that_a_login_method_was_split_from():
+    chika, twin = customer(), contact("crm-1")
+    network, _ = get_or_create_by_identity("google-oauth2", "77")
+    merge(network, chika, "customer")
+    restrict(chika, "profile")
+    split(Identity.objects.get(provider="google-oauth2"), "customer")
+    lift(chika)
+    run_due()
+    assert is_open(twin)
 
 
 def test_public_word_about_an_address_does_not_restrict_an_account():

@@ -174,9 +174,9 @@ def keep_restricted(c: Changes, source: Profile, into: Profile) -> None:
         _note(c, kept)
         into.restricted_at = source.restricted_at
         into.save(update_fields=["restricted_at"])
-    elif kept.because_of_id and found and found.because_of_id is None:
+    elif kept.because_of_id and found and found.because_of_id is None and source.merged_into_id:
         Restriction.objects.filter(pk=kept.pk).update(because_of=None, **said)
-    if found:  # who was restricted with the one is restricted with the other from now on
+    if found and source.merged_into_id:  # who was restricted with the one is restricted with the other from now on
         found.others.exclude(pk=kept.pk).update(because_of=kept)
 
 
