@@ -357,6 +357,24 @@ def test_damaged_journal_is_refused_and_what_it_still_has_is_repeated_on_demand(
     assert new.run(code=STANDS).strip() != OPEN
 
 
+@pytest.mark.parametrize("column", ["body", "kind"])
+def test_entry_that_cannot_be_repeated_is_named_before_anything_changes(old, new, column):
+    """One bit of what is encrypted is another, or a newer version wrote it."""
+    new.copy_lists(old)
+    rows = [json.loads(line) for line in old.journal.read_text().splitlines()]
+    last = next(row for row in reversed(rows) if row["kind"] == "decision")
+    last[column] = {"body": last["body"][:-9] + "A" * 9, "kind": "newer"}[column]
+    new.journal.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    output = new.run("restore", old.archive, "--yes", fails=True)
+
+    assert "(journal_unreadable)" in output
+    assert last["id"] in output
+    assert new.run(code=NAMES).strip() == "[]"
+    new.run("restore", old.archive, "--yes", "--without-journal")
+    assert new.run(code=STANDS).strip() not in (OPEN, CLOSED)
+
+
 def test_journal_that_was_cut_off_at_its_end_is_read(old, new):
     new.copy_lists(old)
     new.journal.write_bytes(old.journal.read_bytes() + b'{"n": 99, "id": "cut o')

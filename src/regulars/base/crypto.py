@@ -50,10 +50,13 @@ def encrypt(value: Any) -> str:
     return _fernet(settings.SECRET_KEY).encrypt(json.dumps(value).encode()).decode()
 
 
-def decrypt(token: str) -> Any:
-    """Return the value given to `encrypt`. Raises `Invalid("wrong_key")` when another key encrypted it."""
+def decrypt(token: str, key: str = "") -> Any:
+    """Return the value given to `encrypt`, under the installation's key unless another is given.
+
+    Raises `Invalid("wrong_key")` when another key encrypted it, or it is damaged.
+    """
     try:
-        return json.loads(_fernet(settings.SECRET_KEY).decrypt(token.encode()))
+        return json.loads(_fernet(key or settings.SECRET_KEY).decrypt(token.encode()))
     except InvalidToken:
         raise Invalid("wrong_key", "This secret was encrypted with another key.") from None
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.crypto import decrypt, encrypt, key_id
-from regulars.base.errors import Unavailable
+from regulars.base.errors import Invalid, Unavailable
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
@@ -132,11 +132,33 @@ def body_of(line: JournalLine) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def require_readable(lines: Iterable[JournalLine], key: str) -> None:
+    """Raise `Invalid("journal_unreadable")` for an entry under this key that cannot be repeated.
+
+    What is in it is damaged, or a newer version wrote it. Leaving it out could open what it closed.
+    """
+    for line in lines:
+        if line.key == key_id(key) and not is_readable(line, key):
+            raise Invalid(
+                "journal_unreadable",
+                f"The entry {line.id} of {FILE} of {line.at:%Y-%m-%d %H:%M} is damaged, or of a newer version, so what a "
+                "customer withdrew or deleted might come back. Use the journal of another machine, or the newer version.",
+            )
+
+
+def is_readable(line: JournalLine, key: str) -> bool:
+    try:
+        return line.kind in Kind.values and isinstance(decrypt(line.body, key), dict)
+    except Invalid:
+        return False
+
+
 def check_journal() -> tuple[int, int]:
     """Return how many entries the file of this machine has, and how many of the database it lacks.
 
     Raises `Invalid("journal_unreadable")`.
     """
+    require_readable(read(journal_path()), settings.SECRET_KEY)
     known = ids_in(read(journal_path()))
     missing = sum(pk not in known for pk in JournalEntry.objects.values_list("id", flat=True).iterator())
     return len(known), missing
