@@ -1,34 +1,52 @@
-"""Random histories of decisions, facts, merges, splits and expiries: every form of the gate equals the reference model."""
+"""Random histories of decisions, facts, merges, splits, expiries, restrictions, suppressions and restores.
+
+After every step each form of the gate, and what stands behind the exits, equals the reference model.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.consent.reference import BASIS, NEVER, Entry, gate
+from tests.consent.reference import BASIS, NEVER, Entry, gate, restored, restricted_since
 
 from regulars.accounts.models import new_key
 from regulars.base import clock
+from regulars.consent.journal import lines_of
+from regulars.consent.journal_file import JournalLine
 from regulars.consent.ledger import fold_ledgers
-from regulars.consent.models import ConsentState, Purpose
+from regulars.consent.models import ConsentState, JournalEntry, Purpose
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import Decision, first_broken_link
-from regulars.consent.view import view
+from regulars.consent.suppressions import suppress
+from regulars.consent.view import readable_users, served_user, view
+from regulars.profiles.assertions import Place
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Attribute
+from regulars.profiles.models import Attribute, Profile
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
 from regulars.usecases.decide_consent import change_purpose, expire_consents
+from regulars.usecases.find_customers import found_by_applications
 from regulars.usecases.merge import merge, split
+from regulars.usecases.replay_journal import replay_journal
+from regulars.usecases.restrict import lift, open_restriction, restrict
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
 
 START = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 LASTS = 10  # days, of a consent to personalise
+FACTS = ("nickname", "city", "given_name")
+SEGMENTS = {"personalise": "nickname", "message": "city", "measure": "given_name"}
+CONCLUDED = {"continent", "email", "email.domain"}  # not of the histories
+STEPS = {"backup": "make_backup"}
 who = st.integers(0, 1)
 consent_purposes = st.sampled_from(["personalise", "message"])
 decisions = st.tuples(
@@ -48,9 +66,30 @@ facts = st.tuples(
     st.sampled_from(list(BASIS)),
     st.booleans(),
 )
+restrictions = st.tuples(st.sampled_from(["restrict", "lift"]), who)
+suppressions = st.tuples(st.just("suppress"), who, consent_purposes)
 others = st.sampled_from([("merge",), ("split",), ("widen", "message"), ("expire",)])
-steps = st.tuples(st.integers(1, 6), st.one_of(decisions, decisions, objections, facts, facts, others))
-histories = st.lists(steps, max_size=14)
+steps = st.tuples(
+    st.integers(1, 6),
+    st.one_of(decisions, decisions, objections, facts, facts, restrictions, suppressions, others, others),
+)
+histories = st.one_of(
+    st.lists(steps, max_size=12),
+    st.builds(
+        lambda before, since, later: [*before, (1, ("backup",)), *since, (2, ("restore",)), *later, *RESTORED_AGAIN],
+        *(st.lists(steps, max_size=most) for most in (5, 6, 3)),
+    ),
+)
+RESTORED_AGAIN = [(1, ("restore",))]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A state of the database to go back to, how much the journal of the reference model had, and what was known of events."""
+
+    savepoint: str
+    entries: int
+    events: dict[int, Entry]
 
 
 class World:
@@ -59,6 +98,13 @@ class World:
     def __init__(self) -> None:
         Purpose.objects.filter(key="personalise").update(expires_days=LASTS)
         self.people = [self._customer("google-oauth2"), self._customer("facebook")]
+        for number, profile in enumerate(self.people):
+            with changes(profile, "test") as c:
+                c.learn([NewFact("email", contact(number), "declared", "app:shop")])
+        for purpose, attribute in SEGMENTS.items():
+            save_segment(purpose, f"{attribute}:value*", purpose)
+        self.backup: Backup | None = None
+        self.lines: dict[str, JournalLine] = {}  # the file: a restore takes nothing out of it
         self.journal: list[Entry] = []
         self.events: dict[int, Entry] = {}
         self.now = START
@@ -138,8 +184,40 @@ class World:
     def expire(self):
         expire_consents()
 
+    def restrict(self, who):
+        who = self.act(who)
+        restrict(self.people[who], "profile")
+        self.journal.append(Entry("restrict", self.now, who))
+
+    def lift(self, who):
+        who = self.act(who)
+        if open_restriction(self.people[who]):
+            lift(self.people[who])
+            self.journal.append(Entry("lift", self.now, who))
+
+    def suppress(self, who, purpose):
+        suppress({contact(who)}, [purpose], advertising=False)
+        self.journal.append(Entry("suppress", self.now, who, purpose))
+
+    def make_backup(self):
+        self.backup = Backup(transaction.savepoint(), len(self.journal), dict(self.events))
+
+    def restore(self):
+        """Go back as a restore does: the database is that of the backup, and the file of the journal has everything."""
+        assert self.backup is not None
+        self.lines |= {str(line.id): line for line in lines_of(JournalEntry.objects.all())}
+        transaction.savepoint_rollback(self.backup.savepoint)
+        self.people = [Profile.objects.get(pk=each.pk) for each in self.people]
+        self.events = dict(self.backup.events)
+        replay_journal(self.lines.values())
+        self.journal = restored(self.journal, self.backup.entries)
+
     def live(self) -> list[int]:
         return [0] if self.act(1) == 0 else [0, 1]
+
+
+def contact(number: int) -> str:
+    return f"customer-{number}@example.com"
 
 
 def terms_of(row) -> set[str]:
@@ -147,7 +225,7 @@ def terms_of(row) -> set[str]:
 
 
 @settings(
-    max_examples=30,
+    max_examples=12,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a shrunk history costs minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -159,12 +237,15 @@ def test_the_gate_equals_the_reference_model_after_every_step(history, then):
     with mock.patch.object(clock, "dt", time_of(world)):
         for days, (kind, *arguments) in history:
             world.now += dt.timedelta(days=days)
-            getattr(world, kind)(*arguments)
+            getattr(world, STEPS.get(kind, kind))(*arguments)
             expire_consents()
             agree(world, attributes)
+            if kind in ("restore", "split"):
+                exits_agree(world, attributes)
         world.now += dt.timedelta(days=then)
         expire_consents()
         agree(world, attributes)
+        exits_agree(world, attributes)
 
 
 def time_of(world):
@@ -184,16 +265,38 @@ def agree(world, attributes):
         profile.refresh_from_db()
         for purpose in BASIS:
             wanted = gate(world.journal, who, purpose, world.now, attributes)
-            live = set(view(profile, purpose)) - {"continent"}
+            live = set(view(profile, purpose)) - CONCLUDED
             assert live == wanted, (who, purpose)
             row = profile.permitted_views.filter(purpose=purpose).first()
             if row is not None:
-                assert set(row.traits) - {"continent"} == wanted, (who, purpose)
-                assert terms_of(row) - {"continent"} == wanted, (who, purpose)
+                assert set(row.traits) - CONCLUDED == wanted, (who, purpose)
+                assert terms_of(row) - CONCLUDED == wanted, (who, purpose)
+        assert (profile.restricted_at is None) == (restricted_since(world.journal, who) is None)
         stored = {state.purpose_id: state.folded for state in profile.consent_states.all()}
         again = {key: folded for (_, key), folded in fold_ledgers((profile.pk, key) for key in stored).items()}
         assert {key: ids(each) for key, each in stored.items()} == {key: ids(each) for key, each in again.items()}
         assert first_broken_link(profile) is None
+
+
+def exits_agree(world, attributes):
+    """What stands behind tokens, `/userinfo`, rules, the Management API with its search, and segments."""
+    for who in world.live():
+        profile = Profile.objects.get(pk=world.people[who].pk)
+        for purpose in BASIS:
+            wanted = gate(world.journal, who, purpose, world.now, attributes)
+            assert shown(readable_users([profile], purpose)[0]) == wanted, (who, purpose)
+            attribute = SEGMENTS.get(purpose, "given_name")
+            found = Profile.objects.filter(id__in=found_by_applications(f"{attribute}:value*", purpose))
+            assert found.filter(pk=profile.pk).exists() == (attribute in wanted), (who, purpose)
+            if purpose in SEGMENTS:
+                is_in = Membership.objects.filter(profile=profile, segment__slug=purpose, state=Membership.State.IN)
+                assert is_in.exists() == (attribute in wanted), (who, purpose)
+        for place in (Place.TOKEN, Place.USERINFO, Place.RULES):
+            assert shown(served_user(profile, place)) == gate(world.journal, who, "serve", world.now, attributes)
+
+
+def shown(user) -> set[str]:
+    return {each for each in FACTS if each in user}
 
 
 def ids(folded):
