@@ -6,6 +6,7 @@ After every step each form of the gate, and what stands behind the exits, equals
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 from types import SimpleNamespace
 from unittest import mock
@@ -98,9 +99,11 @@ class World:
     def __init__(self) -> None:
         Purpose.objects.filter(key="personalise").update(expires_days=LASTS)
         self.people = [self._customer("google-oauth2"), self._customer("facebook")]
+        # Of this history alone: what one suppressed would hold for the next.
+        self.contacts = [f"{uuid.uuid4().hex}@example.com" for _ in self.people]
         for number, profile in enumerate(self.people):
             with changes(profile, "test") as c:
-                c.learn([NewFact("email", contact(number), "declared", "app:shop")])
+                c.learn([NewFact("email", self.contacts[number], "declared", "app:shop")])
         for purpose, attribute in SEGMENTS.items():
             save_segment(purpose, f"{attribute}:value*", purpose)
         self.backup: Backup | None = None
@@ -196,7 +199,7 @@ class World:
             self.journal.append(Entry("lift", self.now, who))
 
     def suppress(self, who, purpose):
-        suppress({contact(who)}, [purpose], advertising=False)
+        suppress({self.contacts[who]}, [purpose], advertising=False)
         self.journal.append(Entry("suppress", self.now, who, purpose))
 
     def make_backup(self):
@@ -214,10 +217,6 @@ class World:
 
     def live(self) -> list[int]:
         return [0] if self.act(1) == 0 else [0, 1]
-
-
-def contact(number: int) -> str:
-    return f"customer-{number}@example.com"
 
 
 def terms_of(row) -> set[str]:
