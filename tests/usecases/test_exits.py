@@ -473,7 +473,8 @@ CACHES = {
     "Mails and names on sign-in pages",
 }
 BEHIND = {"Records of what rules did", "Segment counts and charts"}  # follow by a job, whatever changed
-ASK_AGAIN = {"ID token", "/userinfo", "Claims remembered from rules", "User in rules and their trials"}
+# Written in portions after a purpose was widened; what else reads views asks whether they are outdated.
+IN_PORTIONS = {"Records of what rules did", "Segment counts and charts", "Mails and names on sign-in pages"}
 KEPT_ANSWERS = "Look-ups and their answers in the console: kept answers"
 # Of the account, or of groups: no one is asked for these purposes.
 NEED_NO_YES = (CACHES - {"Segment counts and charts"}) | {
@@ -499,7 +500,7 @@ def closed_after(row: str, state: str) -> str:
         return MINUTE_LATER
     if state == "fact run out" and (exit_ in ("Segment members", "Sample of a count") or row == KEPT_ANSWERS):
         return MINUTE_LATER
-    if state == "purpose widened" and exit_ in CACHES - ASK_AGAIN:
+    if state == "purpose widened" and exit_ in IN_PORTIONS:
         return PORTIONS
     if row == KEPT_ANSWERS:  # of a fact; the purpose of the look-up stays open
         of_fact = state in ("objected", "piece no longer shared", "fact deleted", "fact corrected")
