@@ -183,7 +183,7 @@ def test_event_during_the_walk_moves_customers_by_what_holds_now(crowd):
     assert Widening.objects.get().after == 0
 
 
-def test_segment_saved_during_the_walk_counts_nobody_who_is_closed(crowd):
+def test_segment_saved_during_the_walk_counts_no_one_who_is_closed(crowd):
     widen()
     segment = save_segment("More women", "gender:female", "measure")
 
