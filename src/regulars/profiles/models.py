@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import models
+from django.db.models.functions import Cast, Substr
 
 from regulars.accounts.models import Account
 from regulars.base import clock
@@ -271,6 +272,12 @@ class Fact(models.Model):
         indexes = [
             models.Index(fields=["profile", "attribute"]),
             models.Index(fields=["contact"], name="facts_by_contact", condition=models.Q(contact__isnull=False)),
+            # An erasure asks whether another customer has a name, too: user names, and what is no address and no number.
+            models.Index(
+                Substr(Cast("value", models.TextField()), 1, 200),
+                name="facts_by_name",
+                condition=models.Q(attribute__in=("email", "phone_number", "username"), contact__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -18,7 +18,8 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
 from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast, Concat, Substr
 
 from regulars.accounts.models import Account
 from regulars.base.db.contains_any import ContainsAny
@@ -26,6 +27,7 @@ from regulars.base.db.encrypted import EncryptedJSONField
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.clients.models import Client
 from regulars.events.models import Event, InboxItem
+from regulars.profiles.contacts import EMAIL, PHONE, contact_of
 from regulars.profiles.models import Fact, Identity, Profile
 
 from .sign_out import session_store
@@ -240,15 +242,33 @@ def identifiers_of(profiles: Sequence[Profile]) -> set[str]:
 
 
 def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
-    claims = Fact.objects.filter(attribute__in=CLAIMED, value__in=sorted(names)).exclude(profile__in=profiles)
+    held = _contacts_of_others(names, profiles)
+    # Asked by two indexes of facts. Lists and numbers are written out: SQLite uses an index for the same words only.
+    listed = ", ".join(f"'{each}'" for each in CLAIMED)
+    claimed = RawSQL(f"profiles_fact.attribute IN ({listed})", (), models.BooleanField())  # noqa: S611 - names of our own
+    heads = [json.dumps(name, ensure_ascii=is_ascii)[:200] for name in sorted(names) for is_ascii in (True, False)]
+    first, length = RawSQL("1", ()), RawSQL("200", ())
+    claims = Fact.objects.alias(head=Substr(Cast("value", models.TextField()), first, length))
+    claims = claims.filter(claimed, contact=None, head__in=heads, value__in=sorted(names)).exclude(profile__in=profiles)
     identities = Identity.objects.filter(provider_user_id__in=names).exclude(profile__in=profiles)
     accounts = Account.objects.filter(email__in=names).exclude(profile__in=profiles)
     return {
+        *(name for name in names if not held.isdisjoint(_as_contacts(name))),
         *map(str, claims.values_list("value", flat=True)),
         *identities.values_list("provider_user_id", flat=True),
         *accounts.values_list("email", flat=True),
         *Client.objects.filter(client_id__in=names).values_list("client_id", flat=True),
     }
+
+
+def _contacts_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str | None]:
+    contacts = {each for name in names for each in _as_contacts(name)}
+    held = Fact.objects.filter(contact__in=sorted(contacts)).exclude(profile__in=profiles)
+    return set(held.values_list("contact", flat=True).distinct())
+
+
+def _as_contacts(name: str) -> set[str]:
+    return {each for each in (contact_of(EMAIL, name), contact_of(PHONE, name)) if each}
 
 
 def rows_of(profiles: Sequence[Profile]) -> dict[str, QuerySet[models.Model]]:
