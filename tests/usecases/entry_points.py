@@ -288,6 +288,7 @@ NOTHING = (
     "job lake.purge",
     "job profiles.change",
     "job profiles.clear_closed",
+    "job profiles.clear_event_traits",
     "job profiles.join_repeated_facts",
     "job profiles.lower_public_keys",
     "job segments.reconcile",

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from tests.usecases.test_complete_social_login import YES, provider_login
+from tests.usecases.test_process_event import send
 
 from regulars.base import clock
 from regulars.base.jobs.run_jobs import run_due
+from regulars.base.lake.query import query
 from regulars.consent.record import Decision
 from regulars.enrichment.models import Lookup
 from regulars.enrichment.save import save_source
-from regulars.events.models import InboxItem, Source
+from regulars.events.models import Event, InboxItem, Source
 from regulars.events.record import record as happened
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import ProviderAnswer
+from regulars.profiles.models import Attribute, ProviderAnswer, RefusedGuess
+from regulars.questions.models import Impression, Question
 from regulars.rules.models import RuleRun
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
 from regulars.usecases.complete_social_login import complete_social_login
 from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.decide_consent import decide
@@ -26,6 +34,7 @@ USERINFO = {"sub": "1001", "email": "chika@example.com", "given_name": "Chika"}
 PEOPLE = {"genders": [{"value": "female"}]}
 STEP = {"rule": "print", "how": "done", "message": "seen female", "console": ["gender is female"], "requests": []}
 
+__all__ = ["send"]  # a fixture
 pytestmark = pytest.mark.usefixtures("standard_setup")
 
 
@@ -138,3 +147,92 @@ def test_messages_as_received_go_too(shared):
     run_due()
 
     assert not InboxItem.objects.exists()
+
+
+IDENTIFY = {
+    "type": "identify",
+    "traits": {"gender": "female", "address": {"city": "Porto", "lift": True}, "plan": "gold"},
+    "context": {"traits": {"gender": "female", "city": "Porto"}, "locale": "pt"},
+}
+
+
+def stored(profile) -> str:
+    rows = Event.objects.filter(profile_id=profile.pk).values("properties", "terms", "context", "message")
+    lake = query(f"SELECT properties FROM events WHERE profile_id = {profile.pk} AND name = 'Identified'")
+    return json.dumps([list(rows), lake])
+
+
+@pytest.mark.usefixtures("lake")
+def test_traits_of_deleted_facts_leave_events_the_lake_and_segments(send, shared):
+    segment = save_segment("Identified", 'did("Identified" where gender:female):>=1', "personalise")
+    send({**IDENTIFY, "userId": shared.user_id})
+    run_due()
+    assert Membership.objects.get(segment=segment, profile=shared).state == "in"
+    assert "female" in stored(shared)
+
+    remove(shared, "gender")
+    run_due()
+
+    assert "female" not in stored(shared)
+    assert Membership.objects.get(segment=segment, profile=shared).state == "out"
+    event = Event.objects.get(profile_id=shared.pk, name="Identified")
+    assert event.properties == {"address": {"city": "Porto", "lift": True}, "plan": "gold"}
+    assert event.context == {"traits": {"city": "Porto"}, "locale": "pt"}
+
+
+@pytest.mark.usefixtures("lake")
+def test_traits_collected_for_an_interest_leave_with_an_objection(send, shared, make_customer):
+    other = make_customer()
+    for each in (shared, other):
+        send({**IDENTIFY, "userId": each.user_id})
+    run_due()
+
+    decide(shared, Decision("measure", "objected", "profile"))
+    run_due()
+
+    assert not {"female", "Porto"} & set(re.findall(r"\w+", stored(shared)))
+    assert "gold" in stored(shared), "what is no attribute stays on the event"
+    assert {"female", "Porto"} <= set(re.findall(r"\w+", stored(other)))
+
+
+def test_traits_stay_while_a_fact_of_them_stands(send, shared):
+    send({**IDENTIFY, "userId": shared.user_id})
+
+    correct(shared, "city", "Lisboa")
+    decide(shared, Decision("message", "refused", "profile"))
+    run_due()
+
+    assert Event.objects.get(name="Identified").properties == IDENTIFY["traits"]
+
+
+def test_special_category_of_an_event_is_stored_nowhere(send, chika):
+    Attribute.objects.create(key="diet", label="Diet", sensitivity="special", purposes=["message"], options=[])
+    traits = {"diet": "halal", "plan": "gold"}
+
+    send({"type": "identify", "userId": chika.user_id, "traits": traits, "context": {"traits": {"diet": "halal"}}})
+
+    event = Event.objects.get()
+    assert (event.properties, event.context) == ({"plan": "gold"}, {"traits": {}})
+    assert "halal" not in str(event.terms)
+    assert RefusedGuess.objects.get().attribute == "diet"
+    assert not chika.facts.exists()
+
+
+def test_value_that_a_question_offered_leaves_with_its_fact(shared):
+    question = Question.objects.create(
+        key="gender", text="Are you {value}?", why="w", type="confirm", attribute="gender", purpose_id="personalise"
+    )
+    common = {"question": question, "version": 1, "profile": shared, "to_confirm": "female"}
+    closed = Impression.objects.create(
+        **common, day=clock.today(), words="Are you female? w", outcome=Impression.Outcome.PASSED
+    )
+    decide(shared, Decision("message", "refused", "profile"))
+    run_due()
+    closed.refresh_from_db()
+    assert closed.to_confirm == "female"
+
+    decide(shared, WITHDRAWN)
+    run_due()
+
+    closed.refresh_from_db()
+    assert (closed.to_confirm, closed.words) == (None, "Are you …? w")

@@ -17,6 +17,23 @@ NAMES = {
     "alias": "Alias Given",
 }
 ABOUT_TRAITS = frozenset({"identify", "group"})
+# Segment's reserved traits → our attributes; a dotted path leads into nested ones.
+TRAITS = {
+    "email": "email",
+    "name": "name",
+    "firstName": "given_name",
+    "first_name": "given_name",
+    "lastName": "family_name",
+    "last_name": "family_name",
+    "gender": "gender",
+    "birthday": "birthdate",
+    "phone": "phone_number",
+    "avatar": "picture",
+    "address.city": "city",
+    "address.postalCode": "postal_code",
+    "address.postal_code": "postal_code",
+    "address.country": "country",
+}
 # Columns of the event, or nothing to keep: `writeKey` is public and only names the source.
 NOT_KEPT = frozenset({"writeKey", "messageId", "type"})
 

@@ -1,8 +1,8 @@
 """Clear what raw stores still hold of data that was closed: a withdrawn purpose, a piece no longer shared, a deleted fact.
 
 Facts, views and segments follow a decision at once. Raw stores keep what came in or was shown beside the facts: answers of
-providers and of look-ups, messages as received, and the inputs and console lines of rules. A job clears them at once, without
-making the customer wait.
+providers and of look-ups, messages as received, traits of events, the value that a question offered, and the inputs and console
+lines of rules. Jobs clear them at once, without making the customer wait.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import expired
+from regulars.profiles.values import comparable
+from regulars.questions.models import Impression
+
+from .event_traits import WITH_TRAITS
 
 JOB = "profiles.clear_closed"
+EVENTS_JOB = "profiles.clear_event_traits"
 
 
 def queue_clearing(profile_ids: Collection[int]) -> None:
@@ -42,6 +47,9 @@ def clear_closed(payload: dict[str, Any]) -> None:
         .order_by("pk")
     ):
         clear(profile)
+    with_traits = Event.objects.filter(WITH_TRAITS, profile_id__in=payload["profiles"], source__isnull=False)
+    if found := sorted(set(with_traits.values_list("profile_id", flat=True))):
+        enqueue(EVENTS_JOB, {"profiles": found})
 
 
 def clear(profile: Profile) -> None:
@@ -50,6 +58,7 @@ def clear(profile: Profile) -> None:
     facts = _standing(profile, status)
     _cut_answers(profile, {(fact.identity_id, fact.attribute) for fact in facts})
     _delete_lookups(profile, status, {fact.source for fact in facts})
+    _clear_offered(profile, {(fact.attribute, comparable(fact.value)) for fact in facts})
     # A rule saw everything that was open then, and prints what it likes: of its runs so far names and outcomes stay.
     for run in profile.rule_runs.iterator(chunk_size=200):
         steps = [{**step, "console": [], "message": ""} for step in run.steps]
@@ -83,6 +92,17 @@ def _cut_answers(profile: Profile, said: set[tuple[int | None, str]]) -> None:
             if left != answer.raw:
                 answer.raw = left
                 answer.save(update_fields=["raw"])
+
+
+def _clear_offered(profile: Profile, standing: set[tuple[str, str]]) -> None:
+    """Take the value to confirm out of questions that are closed, and out of their words, unless a fact of it stands."""
+    closed = profile.impressions.exclude(to_confirm=None).exclude(outcome=Impression.Outcome.SHOWN)
+    for impression in closed.select_related("question"):
+        question, offered = impression.question, impression.to_confirm
+        if (question.attribute, comparable(offered)) not in standing:
+            impression.words = impression.words.replace(question.label_of(offered), "…")
+            impression.to_confirm = None
+            impression.save(update_fields=["words", "to_confirm"])
 
 
 def _delete_lookups(profile: Profile, status: ConsentStatus, sources: set[str]) -> None:

@@ -18,13 +18,14 @@ from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.consent.view import COLLECTED_FOR
 from regulars.events.counts import add_counts
 from regulars.events.event_time import event_time
-from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
+from regulars.events.message_fields import NAMES, TRAITS, as_object, marks_of, name_of, properties_of, rest_of
 from regulars.events.models import InboxItem
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute
 
+from . import clear_event_traits  # noqa: F401 - its handler registers itself
 from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named, is_weakly_attached
 from .event_sender import (
     erased_names,
@@ -35,6 +36,7 @@ from .event_sender import (
     sender_of,
     without_erased,
 )
+from .event_traits import remove_traits, trait_paths
 from .identity_conflicts import list_claim_of_address
 from .message_proofs import PROOFS, whose_word
 from .unit_of_work import changes
@@ -43,23 +45,6 @@ log = logging.getLogger("regulars.events")
 
 TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
-# Segment's reserved traits → our attributes; a dotted path leads into nested ones.
-TRAITS = {
-    "email": "email",
-    "name": "name",
-    "firstName": "given_name",
-    "first_name": "given_name",
-    "lastName": "family_name",
-    "last_name": "family_name",
-    "gender": "gender",
-    "birthday": "birthdate",
-    "phone": "phone_number",
-    "avatar": "picture",
-    "address.city": "city",
-    "address.postalCode": "postal_code",
-    "address.postal_code": "postal_code",
-    "address.country": "country",
-}
 
 
 def process_inbox() -> int:
@@ -138,6 +123,7 @@ def process_message(item: InboxItem) -> list[str]:
         for fact in c.learn(facts_from(message, f"app:{item.source.slug}", asserter, item.type)):
             if fact.attribute == "email":
                 list_claim_of_address(c.profile, str(fact.value), item.source.slug)
+        message = without_special(message, item.type)
         event = c.record_message(
             NAMES.get(item.type) or name_of(message),
             properties_of(message, item.type),
@@ -174,6 +160,18 @@ def facts_from(message: dict[str, Any], source: str, asserter: Asserter, type_: 
         for key, value in found.items()
         if value not in (None, "", [], {})
     ]
+
+
+def without_special(message: dict[str, Any], type_: str) -> dict[str, Any]:
+    """Return a message without the traits of special categories, which only customers themselves provide."""
+    holders = [(message, "traits"), (as_object(message.get("context")), "traits")]
+    held = [as_object(holder.get(name)) for holder, name in holders if type_ != "group"]
+    if any(held):
+        special = set(Attribute.objects.filter(sensitivity=Attribute.Sensitivity.SPECIAL).values_list("key", flat=True))
+        paths = {path: key for path, key in trait_paths().items() if key in special} if special else {}
+        for traits in held:
+            remove_traits(traits, paths)
+    return message
 
 
 def _inside(traits: dict[str, Any], path: str) -> Any:

@@ -27,6 +27,7 @@ from regulars.destinations.message import mapping_of
 from regulars.destinations.models import Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.source import LAST_IP, SOURCES
+from regulars.events.message_fields import TRAITS
 from regulars.events.models import Source
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.models import Attribute
@@ -34,7 +35,6 @@ from regulars.questions.models import Question
 from regulars.rules.models import Rule
 
 from .correct_facts import may_correct, may_staff_correct
-from .process_event import TRAITS
 from .recipients import SERVED, Recipient, RecipientKind, recipients_by_purpose, rule_hosts
 from .retention import KINDS, days_of, starts
 
