@@ -195,9 +195,12 @@ def written_by_people(profile: Profile | None) -> list[str]:
 
 
 def words_of(html: str) -> str:
-    """What a person reads, without the names of other languages, and the secret that is typed into an app."""
+    """What a person reads, without the names of other languages, and the secret that is typed into an app.
+
+    Nor what only opens under *As machines keep it*: the rows of an access request are as they are.
+    """
     page = BeautifulSoup(html, "html.parser")
-    for part in page.select("script, style, .languages, ul.codes, ol.steps code"):
+    for part in page.select("script, style, .languages, ul.codes, ol.steps code, details.machine > :not(summary)"):
         part.decompose()
     shown = [page.get_text(" ")]
     for field in page.find_all(True):
