@@ -13,7 +13,7 @@ from regulars.base.errors import Unavailable
 from regulars.clients.models import Client
 from regulars.consent import journal as journals
 from regulars.consent.erasures import in_database, keep_listed
-from regulars.consent.journal import LEFT_OUT, JournalCopier, body_of, journal_path, lines_of
+from regulars.consent.journal import LEFT_OUT, JournalCopier, JournalDraft, body_of, journal_path, lines_of
 from regulars.consent.journal_file import read
 from regulars.consent.models import ConsentEvent, Erasure, JournalEntry, Notice, Purpose
 from regulars.consent.purposes import PurposeText, ensure_standard_purposes
@@ -423,6 +423,23 @@ def test_sign_in_that_decides_nothing_writes_nothing_into_the_journal(chika):
         update_metadata(chika, [MetadataWrite("rule:1", "app_metadata", {"logins": 5})])
 
     assert JournalEntry.objects.count() == before
+
+
+def test_decision_costs_two_queries_and_a_unit_without_one_none(chika, django_assert_num_queries):
+    decided = JournalDraft(decisions=list(chika.consent_events.select_related("notice")))
+
+    with django_assert_num_queries(2):
+        decided.save()
+    with django_assert_num_queries(0):
+        JournalDraft().save()
+
+
+def test_words_are_written_once_however_often_they_are_decided_on(chika, django_capture_on_commit_callbacks):
+    for action in (Action.WITHDRAWN, Action.GIVEN, Action.WITHDRAWN):
+        with django_capture_on_commit_callbacks(execute=True):
+            decide(chika, Decision("personalise", action, "profile"))
+
+    assert sorted(line.kind for line in read(journal_path())) == ["decision"] * 3 + ["notice"]
 
 
 def test_what_another_machine_wrote_and_what_a_crash_left_out_comes_into_the_file(chika):

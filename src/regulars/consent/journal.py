@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.crypto import decrypt, encrypt, key_id
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid, Unavailable
 from regulars.profiles.models import Fact, Profile
 
@@ -79,7 +80,7 @@ def new_entry(kind: Kind, profile_id: int, body: dict[str, Any]) -> JournalEntry
 def save_entries(entries: Sequence[JournalEntry]) -> None:
     """Store entries with the people whom they concern, and write them into the file once the transaction is committed."""
     if entries:
-        _name_people([each for each in entries if each.profile_id])
+        _name_people(entries)
         # Notices are there already.
         JournalEntry.objects.bulk_create(entries, batch_size=PORTION, ignore_conflicts=True)
         transaction.on_commit(lambda: _append(entries))
@@ -269,23 +270,23 @@ def _append(entries: Sequence[JournalEntry]) -> None:
     The act holds then, and is not acknowledged: the worker brings the entries into the file once it can.
     """
     path = journal_path()
-    fresh = [each for each in entries if each.kind != Kind.NOTICE or (str(path), each.pk) not in _written_notices]
     try:
-        append(path, lines_of(fresh))
+        append(path, lines_of(entries))
     except OSError as error:
-        log.exception("journal_not_written: %d entries are not in %s", len(fresh), path)
+        log.exception("journal_not_written: %d entries are not in %s", len(entries), path)
         raise Unavailable("journal_not_written", NOT_WRITTEN) from error
-    _written_notices.update((str(path), each.pk) for each in fresh if each.kind == Kind.NOTICE)
+    _written_notices.update((str(path), each.pk) for each in entries if each.kind == Kind.NOTICE)
 
 
 def _decisions(events: Iterable[ConsentEvent]) -> list[JournalEntry]:
     events = list(events)
-    notices = {event.notice_id: event.notice for event in events if event.notice}
+    path = str(journal_path())
+    notices = {uuid.uuid5(uuid.NAMESPACE_OID, each.notice.hash): each.notice for each in events if each.notice}
     return [
         *(
-            JournalEntry(id=uuid.uuid5(uuid.NAMESPACE_OID, key), kind=Kind.NOTICE, body=encrypt(_columns(notice)))
+            JournalEntry(id=key, kind=Kind.NOTICE, body=encrypt(_columns(notice)))
             for key, notice in notices.items()
-            if key
+            if (path, key) not in _written_notices
         ),
         *(new_entry(Kind.DECISION, event.profile_id, _columns(event)) for event in events),
     ]
@@ -334,12 +335,25 @@ def _columns(row: ConsentEvent | Notice) -> dict[str, Any]:
     return {each.attname: getattr(row, each.attname) for each in fields}
 
 
+_one_and_merged = CompiledQuery(
+    lambda: Profile.objects.filter(models.Q(pk=param("id")) | models.Q(merged_into=param("id"))).values_list(
+        "pk", "merged_into_id", "user_id"
+    )
+)
+
+
 def _name_people(entries: Sequence[JournalEntry]) -> None:
     """Write on each entry whom it concerns: what is decided for a profile holds for those that are merged into it."""
-    ids = {each.profile_id for each in entries}
+    ids = {each.profile_id for each in entries if each.profile_id is not None}
+    if not ids:
+        return
     people: dict[int, set[str]] = {}
-    found = Profile.objects.filter(models.Q(pk__in=ids) | models.Q(merged_into__in=ids))
-    for pk, merged_into, user_id in found.values_list("pk", "merged_into_id", "user_id"):
+    if len(ids) == 1:
+        found = list(_one_and_merged.all(id=min(ids)))
+    else:
+        them = Profile.objects.filter(models.Q(pk__in=ids) | models.Q(merged_into__in=ids))
+        found = list(them.values_list("pk", "merged_into_id", "user_id"))
+    for pk, merged_into, user_id in found:
         for each in (pk, merged_into):
             if each is not None:
                 people.setdefault(each, set()).add(fingerprint(user_id))
