@@ -274,6 +274,24 @@ def test_raw_answer_is_stored_as_far_as_it_was_shared(client, mock_services, cas
 
 
 @every_provider
+def test_piece_that_is_sent_and_was_not_ticked_is_stored_nowhere(client, mock_services, case):
+    """The connection's own scopes bring everything; the customer ticks nothing."""
+    provider = PROVIDERS[case.strategy]
+    own = case.extra.get("scopes") or provider.scopes
+    wide = list(dict.fromkeys([*own, *(scope for claim in provider.requested_claims for scope in claim.scopes)]))
+    connect(case, mock_services, scopes=wide)
+
+    sign_in(client, case, mock_services, "email", *case.scopes)
+
+    attributes = {each for claim in provider.requested_claims for each in claim.attributes}
+    lena = find_by_user_id(case.user_id)
+    settings = settings_of(Connection.objects.get(strategy=case.strategy))
+    assert attributes.isdisjoint(lena.facts.values_list("attribute", flat=True))
+    assert {each.requested_claim for each in provider.read(ProviderAnswer.objects.get().raw, settings)} == {""}
+    assert not ConsentEvent.objects.exists()
+
+
+@every_provider
 def test_refusal_at_the_provider_returns_to_the_login_page(client, mock_services, case, caplog):
     connect(case, mock_services)
     caplog.set_level(logging.DEBUG)

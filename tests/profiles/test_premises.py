@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 from regulars.base import clock
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.save import ensure_own_connections
+from regulars.consent.record import Decision
 from regulars.consent.view import view
 from regulars.profiles.learn import NewFact, is_known, learn, retract
-from regulars.usecases.correct_facts import correct
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
+from regulars.usecases.change_due_profiles import queue_due_profiles
+from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.customer_data import facts_of
+from regulars.usecases.decide_consent import decide
+from regulars.usecases.merge import merge
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, update_user
 
@@ -51,6 +60,47 @@ def test_income_of_an_area_falls_with_the_postal_code_it_was_looked_up_for(chika
     assert not is_known(chika, INCOME)
     (fact,) = [each for each in facts_of(chika) if each.attribute == INCOME]
     assert fact.why_not == "fallen"
+
+
+def is_in_segment(profile) -> bool:
+    return Membership.objects.filter(profile=profile, segment__slug="modest-areas", state="in").exists()
+
+
+@pytest.fixture
+def modest(standard_setup):
+    return save_segment("Modest areas", f"{INCOME}:[0 TO 60000]", "measure")
+
+
+@pytest.mark.parametrize("how", ["corrected", "deleted", "withdrawn", "merged", "run_out"])
+def test_segment_follows_a_premise_that_no_longer_wins(chika, modest, monkeypatch, make_customer, how):
+    yes = decide(chika, Decision("personalise", "given", "login"))
+    more = {"expires_at": clock.now() + dt.timedelta(days=5)} if how == "run_out" else {}
+    with changes(chika, "test") as c:
+        (code,) = c.learn(
+            [NewFact("postal_code", "98101", "social", "google-oauth2", "consent", consents=[yes.pk], **more)]
+        )
+    looked_up(chika, 52000, [code])
+    assert is_in_segment(chika)
+
+    match how:
+        case "corrected":
+            correct(chika, "postal_code", "10001")
+        case "deleted":
+            remove(chika, "postal_code")
+        case "withdrawn":
+            decide(chika, Decision("personalise", "withdrawn", "profile"))
+        case "merged":
+            twin = make_customer(yes=())
+            correct(twin, "postal_code", "10001")
+            merge(twin, chika)
+        case "run_out":
+            later = clock.now() + dt.timedelta(days=6)
+            monkeypatch.setattr(clock, "now", lambda: later)
+            queue_due_profiles()
+            run_due()
+
+    assert not is_in_segment(chika)
+    assert INCOME not in chika.permitted_views.get(purpose="measure").traits
 
 
 def test_a_second_source_with_the_same_value_keeps_the_conclusion(chika):
