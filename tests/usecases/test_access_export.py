@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import tracemalloc
 
@@ -10,6 +11,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.utils import timezone
+from tests.login.conftest import PASSWORD, dina, last_link, passwords
 
 from regulars.accounts.models import Account, PreviousPassword
 from regulars.clients.models import Client
@@ -32,6 +34,7 @@ from regulars.usecases.merge import merge
 from regulars.usecases.personal_data import count, rows_of
 from regulars.usecases.unit_of_work import changes
 
+__all__ = ["dina", "last_link", "passwords"]  # fixtures
 pytestmark = pytest.mark.django_db
 SECRET = "zq7431secret"
 
@@ -204,3 +207,26 @@ def test_iterators_are_written_as_arrays():
 def test_connections_and_destinations_are_of_the_business(chika):
     """What belongs to the installation is no customer's: no relation leads there."""
     assert not {Connection._meta.label, Destination._meta.label} & set(rows_of([chika]))
+
+
+def test_page_file_and_json_name_controller_recipients_and_retention(standard_setup, passwords, dina, client, settings):
+    """Everything about a customer, by the roads on which they read it."""
+    settings.CONTROLLER = "Harbour & Pine, Porto"
+    Client.objects.create(client_id="partner", name="Shoes of a Partner", first_party=False)
+    profile = Profile.objects.get(account=dina)
+    RuleRun.objects.create(moment="login", profile=profile, milliseconds=1.5, effects={"metadata": ["loyalty-marker"]})
+    client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+
+    pages = {path: client.get(path) for path in ("/me/data", "/me/data.html", "/me/data.json")}
+    data = json.loads(b"".join(pages["/me/data.json"].streaming_content))
+
+    for path in ("/me/data", "/me/data.html"):
+        text = html.unescape(pages[path].content.decode())
+        assert "Responsible for this data: Harbour & Pine, Porto." in text
+        assert "Shoes of a Partner" in text
+        assert "400 days" in text
+    assert data["controller"]["name"] == "Harbour & Pine, Porto"
+    assert "Shoes of a Partner" in [each["name"] for each in data["recipients"]]
+    assert data["retention_days"]["journal"] == 400
+    assert data["tables"]["rules.RuleRun"][-1]["effects"] == {"metadata": ["loyalty-marker"]}
+    assert "dina@example.com" in json.dumps(data["facts"]) + json.dumps(data["profile"])
