@@ -31,6 +31,7 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
         display_name="Upstream",
         client_id="regulars",
         secret="upstream-secret",
+        scopes=["openid", "email", "profile"],
         urls={"issuer": upstream},
     )
     hashed = make_password(PASSWORD)
