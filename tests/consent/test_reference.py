@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.consent.reference import BASIS, NEVER, Entry, gate, restored, restricted_since
 
@@ -230,6 +230,20 @@ def terms_of(row) -> set[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(histories, st.integers(0, 12))
+@example(
+    [
+        (1, ("decide", 0, "personalise", "given", ())),
+        (1, ("learn", 0, "nickname", "personalise", True)),
+        (1, ("decide", 1, "message", "given", ())),
+        (1, ("learn", 1, "city", "message", True)),
+        (1, ("backup",)),
+        (1, ("decide", 0, "personalise", "withdrawn", ())),
+        (1, ("merge",)),
+        (1, ("decide", 0, "message", "refused", ())),
+        (1, ("restore",)),
+    ],
+    1,
+)
 def test_the_gate_equals_the_reference_model_after_every_step(history, then):
     world = World()
     attributes = dict(Attribute.objects.values_list("key", "purposes"))

@@ -80,6 +80,7 @@ def remove(path: Path, unwanted: Callable[[JournalLine], bool]) -> int:
         copy = _Copy(target, unwanted)
         reader = _Reader(source)
         copy.add(reader)
+        copy.sync()
         with _locked(path) as file:
             if os.fstat(file.fileno()).st_ino != os.fstat(source.fileno()).st_ino:
                 draft.unlink()
@@ -113,6 +114,9 @@ class _Copy:
 
     def finish(self) -> None:
         self.target.write(_gap(self.gap))
+        self.sync()
+
+    def sync(self) -> None:
         self.target.flush()
         os.fsync(self.target.fileno())
 

@@ -52,7 +52,7 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         Profile.objects.filter(pk=source.pk).update(merged_into=into)
         source.merged_into = into
         join_states(source, into, Merge.objects.create(source=source, into=into, why=why))
-        keep_restricted(c, source, into)
+        keep_restricted(source, into)
         c.spread_earlier(into)
         c.refresh(into)
         if moved or why != VISITOR:
@@ -84,7 +84,7 @@ def split(identity: Identity, why: str) -> Profile:
         since = merges[0].at if merges else None
         _keep_refusals(c, profile, owner, since)
         if since is None or (profile.restricted_at and profile.restricted_at >= since):
-            keep_restricted(c, profile, owner)
+            keep_restricted(profile, owner)
         queue_lake_rewrite([profile.pk])
         c.refresh(profile)
         c.refresh(owner)

@@ -162,8 +162,11 @@ def open_restriction(profile: Profile) -> Restriction | None:
     return Restriction.objects.filter(profile=profile, lifted_at=None).first()
 
 
-def keep_restricted(c: Changes, source: Profile, into: Profile) -> None:
-    """Restrict a customer that a restricted one is merged into, or split from; each has a row of its own then."""
+def keep_restricted(source: Profile, into: Profile) -> None:
+    """Restrict a customer that a restricted one is merged into, or split from; each has a row of its own then.
+
+    The journal has it already: its entry names those who were one when it was written.
+    """
     if source.restricted_at is None:
         return
     found, kept = open_restriction(source), open_restriction(into)
@@ -171,7 +174,6 @@ def keep_restricted(c: Changes, source: Profile, into: Profile) -> None:
     if kept is None:
         because_of = found.because_of if found else None
         kept = Restriction.objects.create(profile=into, since=source.restricted_at, because_of=because_of, **said)
-        _note(c, kept)
         into.restricted_at = source.restricted_at
         into.save(update_fields=["restricted_at"])
     elif kept.because_of_id and found and found.because_of_id is None and source.merged_into_id:
