@@ -18,6 +18,7 @@ from regulars.destinations.save import save_destination
 from regulars.insights.charts.protocol import ChartScope
 from regulars.insights.run_chart import run_chart
 from regulars.interfaces.worker.work import MINUTE, SCHEDULE
+from regulars.profiles.learn import NewFact
 from regulars.questions.targets import condition_of as audience
 from regulars.segments.builder import countable
 from regulars.segments.count import count
@@ -84,6 +85,73 @@ def test_event_after_an_objection_lets_no_one_in_anywhere(make_customer, client,
     listed = api.call("GET", "/regulars/v1/segments/looked/members")
     assert listed.json()["errorCode"] == "purpose_is_for_groups"
     assert api.get("/regulars/v1/segments")[0]["members"] == {"in": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'did("Product Viewed")',
+        'did(last of "Product Viewed"):<=30',
+        'NOT did("Order Completed")',
+        'did("Order Completed"):<1',
+        'NOT (gender:male OR NOT did("Product Viewed"))',
+        'consent:"personalise" AND NOT NOT did("Product Viewed")',
+    ],
+)
+def test_events_of_sources_are_no_reason_in_any_segment_after_an_objection_to_measuring(
+    make_customer, standard_setup, text
+):
+    segment = save_segment("Looked", text, "personalise")
+    chika, dov = make_customer(), make_customer()
+    for profile in (chika, dov):
+        with changes(profile, "test") as c:
+            c.learn([NewFact("gender", "female", "declared", "app:x", basis="legitimate_interest", purpose="measure")])
+        looks(profile)
+    decide(chika, OBJECTED)
+    one_by_one = states(segment)
+    evaluate_saved(segment)
+    fill_lake({})
+    counted = count(text, "personalise")
+
+    assert (one_by_one.get(chika.pk, "out"), one_by_one[dov.pk]) == ("out", "in")
+    assert {key for key, state in states(segment).items() if state != "out"} == {dov.pk}
+    assert (counted.inside, counted.sample) == (1, [dov.pk])
+    decide(chika, Decision("measure", "objection_lifted", "profile"))
+    assert states(segment)[chika.pk] == "in"
+
+
+def test_own_events_count_after_an_objection_to_measuring(make_customer, standard_setup):
+    segment = save_segment("Came", 'did("Signed In")', "personalise")
+    chika = make_customer()
+    decide(chika, OBJECTED)
+    with changes(chika, "test") as c:
+        c.record_event("Signed In", {})
+
+    assert states(segment) == {chika.pk: "in"}
+
+
+def test_yes_to_single_attributes_is_none_to_events_of_sources(make_customer, standard_setup):
+    segment = save_segment("Looked", 'did("Product Viewed")', "message")
+    chika, dov = make_customer(yes=()), make_customer(yes=("message",))
+    with changes(chika, "test") as c:
+        c.decide(Decision("message", "given", "profile", pieces=("gender",)))
+    for profile in (chika, dov):
+        looks(profile)
+
+    assert {key for key, state in states(segment).items() if state == "in"} == {dov.pk}
+
+
+def test_builder_offers_no_events_that_may_not_be_used(make_customer, standard_setup):
+    people = [make_customer() for _ in range(3)]
+    for profile in people:
+        looks(profile)
+        with changes(profile, "test") as c:
+            c.record_event("Signed In", {})
+    decide(people[0], OBJECTED)
+    fill_lake({})
+    offered = overview("personalise", ()).events
+
+    assert {name: each.people for name, each in offered.items()} == {"Product Viewed": 2, "Signed In": 3}
 
 
 def test_objection_takes_the_customer_out_at_once_and_lifting_it_brings_them_back(make_customer, looked):

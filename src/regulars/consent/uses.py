@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from regulars.base.conditions import Condition, without_events
 from regulars.base.errors import Invalid
+from regulars.events.own_events import is_own_name
 
 from .models import Purpose
 from .purposes import get_purpose
 
+# Stands among the open purposes in a permitted view, when events of sources may not be used of the customer for its purpose.
+EVENTS_CLOSED = "events:closed"
 GROUP_KINDS = frozenset({"measure"})
 WHY_STOPPED = {
     "purpose_serves_account": "Its purpose runs the customers' accounts, which none of them can refuse. Segments, exports and "
@@ -20,6 +24,11 @@ WHY_STOPPED = {
     "purpose_is_for_groups": "Its purpose is about groups of customers only. A row or a value of one person leaves for a "
     "purpose that names this use, such as messages or look-ups: choose another one.",
 }
+
+
+def with_usable_events(condition: Condition) -> Condition:
+    """Return the condition over permitted views: what sources sent of a customer counts while it may be used of them."""
+    return without_events(condition, EVENTS_CLOSED, is_own_name)
 
 
 def why_no_segment(purpose: Purpose) -> str:

@@ -30,6 +30,7 @@ from .fold import YES
 from .models import ConsentState, PermittedView, Purpose, Widening
 from .purposes import get_purpose
 from .status import ConsentStatus
+from .uses import EVENTS_CLOSED
 
 # On a customer of `with_served_traits`.
 PREFETCHED, PREFETCHED_BY_PLACE, OUTDATED = "traits_to_serve", "traits_by_place", "traits_are_outdated"
@@ -39,6 +40,9 @@ SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES)
 LOGIN_NEEDS = frozenset({"email", "email_verified", "phone_number", "phone_verified", "username"})
 # The legitimate interest in what sources of events send.
 COLLECTED_FOR = "measure"
+# Events that Regulars recorded itself, and those that sources sent, as facts under whose rules they are.
+OWN = Fact(basis=Purpose.Basis.CONTRACT)
+SENT = Fact(basis=Purpose.Basis.LEGITIMATE_INTEREST, purpose=COLLECTED_FOR)
 # Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
     "not_allowed": "the customer does not allow the purpose",
@@ -280,8 +284,9 @@ def permitted_by_purpose(
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         status = statuses[profile.pk]
-        open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
+        all_open = sorted(purpose.key for purpose in purposes if status.allows(purpose))
         for purpose in purposes:
+            open_purposes = all_open if _uses_events(status, purpose, SENT) else [*all_open, EVENTS_CLOSED]
             traits = _values(_permitted(purpose, status, facts, attributes))
             by_place = _differences(traits, purpose, status, facts, attributes)
             terms, shown_terms = terms_of({**traits, CONSENT_PATH: open_purposes}), None
@@ -352,14 +357,15 @@ def uses_of_events(profiles: Sequence[Profile], purpose: str) -> dict[int, Event
     Events follow the rules of facts without a decision: the account needs those of Regulars itself, and those of sources rest
     on the legitimate interest in measuring. Raises `Invalid("unknown_purpose")`.
     """
-    found = get_purpose(purpose)
-    own, sent = Fact(basis=Purpose.Basis.CONTRACT), Fact(basis=Purpose.Basis.LEGITIMATE_INTEREST, purpose=COLLECTED_FOR)
+    found, statuses = get_purpose(purpose), ConsentStatus.of(profiles, clock.now())
+    return {
+        key: EventUse(_uses_events(status, found, OWN), _uses_events(status, found, SENT))
+        for key, status in statuses.items()
+    }
 
-    def passes(status: ConsentStatus, like: Fact) -> bool:
-        return status.allows(found) and status.fact_stands(like) and status.covers(found, like)
 
-    statuses = ConsentStatus.of(profiles, clock.now())
-    return {key: EventUse(passes(status, own), passes(status, sent)) for key, status in statuses.items()}
+def _uses_events(status: ConsentStatus, purpose: Purpose, like: Fact) -> bool:
+    return status.allows(purpose) and status.fact_stands(like) and status.covers(purpose, like)
 
 
 def live_facts(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:

@@ -13,6 +13,7 @@ from regulars.base import clock
 from regulars.base.conditions import EventSeen, holds, mentions
 from regulars.consent.models import ConsentEvent, ConsentState
 from regulars.consent.status import purposes_closed_to_questions
+from regulars.consent.uses import with_usable_events
 from regulars.consent.view import current_views, view
 from regulars.events.read import named
 from regulars.profiles.birthdays import age_on, days_of_birth
@@ -202,7 +203,7 @@ class CustomerContext:
     def _in_audience(self, question: Question) -> bool | None:
         if not question.audience:
             return True
-        condition = condition_of(question.audience)
+        condition = with_usable_events(condition_of(question.audience))
         data = self.usable_data(self._audience_events)
         return holds(condition, data.person(question.purpose_id), clock.now())
 

@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.lake.query import DIALECT, query
 from regulars.consent.countable import PEOPLE
 from regulars.consent.models import PermittedView
-from regulars.consent.uses import purpose_for_segment
+from regulars.consent.uses import purpose_for_segment, with_usable_events
 from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
@@ -73,7 +73,14 @@ def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
         return
     now = clock.now()
     held = [
-        _how_many(_all([where(Consented(permitted), PEOPLE, DIALECT, now), where(each, PEOPLE, DIALECT, now)]))
+        _how_many(
+            _all(
+                [
+                    where(Consented(permitted), PEOPLE, DIALECT, now),
+                    where(with_usable_events(each), PEOPLE, DIALECT, now),
+                ]
+            )
+        )
         for each in smaller
     ]
     people = exp.select(*held, dialect=DIALECT).from_("views AS p").where(exp.column("purpose", "p").eq(permitted))
@@ -91,13 +98,14 @@ def count(text: str, purpose: str) -> SegmentCount:
     permitted = purpose_for_segment(purpose).key
     condition = expanded(text, permitted)
     parts = condition.parts if isinstance(condition, And) else (condition,)
+    tests = map(with_usable_events, parts)
     # One pass: every part is evaluated once per person, everything else is arithmetic over the results
     now = clock.now()
     names = [f"part{number}" for number in range(len(parts))]
     people = exp.select(
         "p.profile_id",
         exp.alias_(where(Consented(permitted), PEOPLE, DIALECT, now), "is_open"),
-        *(exp.alias_(where(part, PEOPLE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
+        *(exp.alias_(where(each, PEOPLE, DIALECT, now), name) for each, name in zip(tests, names, strict=True)),
     )
     people = people.from_("views AS p").where(exp.column("purpose", "p").eq(permitted))
     # Customers of whom the purpose is closed are outside whatever the condition says: events alone let no customer in.
@@ -112,7 +120,7 @@ def count(text: str, purpose: str) -> SegmentCount:
     )
     [row] = query(exp.select(*measures, picked, dialect=DIALECT).from_(people.subquery("people")))
     inside, outside, everybody, *costs, sample = row
-    matching = matching_now(condition, permitted, sample or [])
+    matching = matching_now(with_usable_events(condition), permitted, sample or [])
     return SegmentCount(
         inside=inside,
         outside=outside,

@@ -11,7 +11,7 @@ from sqlglot import exp
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH
 from regulars.base.lake.query import DIALECT, query
-from regulars.consent.countable import open_to
+from regulars.consent.countable import events_open_to
 
 RECENT = dt.timedelta(days=90)
 MOST_EVENTS = 40
@@ -66,7 +66,7 @@ class Overview:
 def overview(purpose: str, countable: Collection[str]) -> Overview:
     """Return what can be chosen for a purpose. Values are listed only for `countable` attributes, never names or addresses.
 
-    Events are those of customers of whom the purpose is open.
+    Events are those that may be used for the purpose.
     """
     [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)))
     found = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
@@ -78,7 +78,7 @@ def overview(purpose: str, countable: Collection[str]) -> Overview:
     names = (
         exp.select("name", "COUNT(*) AS times", "COUNT(DISTINCT profile_id)")
         .from_("events")
-        .where(_since(), _of(purpose))
+        .where(_since(), events_open_to(purpose))
         .group_by("name")
     )
     names = names.order_by("times DESC", "name").limit(MOST_EVENTS)
@@ -120,13 +120,9 @@ def _since() -> exp.Expr:
     return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
 
 
-def _of(purpose: str) -> exp.Expr:
-    return exp.column("profile_id").isin(query=open_to(purpose))
-
-
 def _properties(purpose: str) -> exp.Select:
     """Select (event, property, value) of the newest events; no value for a property whose values are mostly distinct."""
-    newest = exp.select("profile_id", "name", "terms").from_("events").where(_since(), _of(purpose))
+    newest = exp.select("profile_id", "name", "terms").from_("events").where(_since(), events_open_to(purpose))
     newest = newest.order_by('"at" DESC').limit(SCANNED_EVENTS)
     keys = exp.select("profile_id", "name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
         newest.subquery("newest")

@@ -11,7 +11,7 @@ from regulars.accounts.models import Account
 from regulars.base.conditions import Condition, ConditionError, expand, parse, where_open
 from regulars.base.conditions.tree import Everything, Not
 from regulars.base.errors import Invalid
-from regulars.consent.uses import purpose_for_segment, why_no_segment
+from regulars.consent.uses import purpose_for_segment, why_no_segment, with_usable_events
 
 from .models import Segment
 
@@ -41,15 +41,15 @@ def save_segment(
 def membership_condition(segment: Segment) -> Condition:
     """Return the condition of being in the segment: its own, of customers of whom its purpose is open.
 
-    Data of a closed purpose is unknown by itself; events are not, and would let a customer in who objected. A segment that
-    is stopped has no members.
+    Data of a closed purpose is unknown by itself; events are not, and would let a customer in who objected: to the purpose,
+    or to the measuring that sources of events do. A segment that is stopped has no members.
     """
     return NO_ONE if why_no_segment(segment.purpose) else open_condition(segment)
 
 
 def open_condition(segment: Segment) -> Condition:
     """Return the condition of being in a segment that is not stopped, without a look at its purpose."""
-    return where_open(condition_of(segment), segment.purpose_id)
+    return where_open(with_usable_events(condition_of(segment)), segment.purpose_id)
 
 
 def condition_of(segment: Segment) -> Condition:

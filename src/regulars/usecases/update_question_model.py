@@ -7,6 +7,7 @@ import logging
 from regulars.base.conditions import ConditionError, to_text
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import enqueue_once, handles
+from regulars.consent.uses import with_usable_events
 from regulars.questions.answer_model import refit
 from regulars.questions.features import TargetSegment
 from regulars.questions.targets import replace_targets
@@ -24,7 +25,7 @@ def update_target_segments() -> None:
     targets = []
     for segment in Segment.objects.all():
         try:
-            text = to_text(condition_of(segment))
+            text = to_text(with_usable_events(condition_of(segment)))
         except (ConditionError, DomainError):
             continue  # it cannot be read because it names a deleted one, as its own page shows
         targets.append(TargetSegment(segment.slug, text, segment.purpose_id))

@@ -6,7 +6,7 @@ from .evaluate import EventSeen, Person, holds, matches
 from .parse import ConditionError, parse, parse_search
 from .printer import to_text
 from .sql import Schema, where
-from .tree import Condition, expand, mentions, where_open
+from .tree import Condition, expand, mentions, where_open, without_events
 
 __all__ = [
     "DIALECT_OF",
@@ -26,4 +26,5 @@ __all__ = [
     "to_text",
     "where",
     "where_open",
+    "without_events",
 ]

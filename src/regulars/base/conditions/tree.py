@@ -111,6 +111,26 @@ def where_open(condition: Condition, purpose: str) -> Condition:
     return And((Consented(purpose), *parts))
 
 
+def without_events(condition: Condition, closed: str, are_ours: Callable[[str], bool]) -> Condition:
+    """Return the condition for everybody, where events of sources let none of those in of whom `closed` is marked.
+
+    `closed` is marked among the open purposes. Each `did(…)` is then false, and under a `NOT` true: the condition
+    is met by none of them, neither by what they did nor by what they did not. Events of `are_ours` count for everyone.
+    """
+
+    def gated(part: Condition, *, negated: bool) -> Condition:
+        match part:
+            case Did(event) if not are_ours(event):
+                return Or((Consented(closed), part)) if negated else And((Not(Consented(closed)), part))
+            case Not(inner):
+                return Not(gated(inner, negated=not negated))
+            case And(parts) | Or(parts):
+                return type(part)(tuple(gated(each, negated=negated) for each in parts))
+        return part
+
+    return gated(condition, negated=False)
+
+
 def with_one_part_less(condition: Condition) -> Iterator[Condition]:
     """Return the condition once without each part of each `AND` and `OR` in it, at every depth, those about events included."""
     match condition:
