@@ -24,7 +24,7 @@ def examples():
             yield pytest.param(template, example, id=f"{template.key}: {example.name}")
 
 
-@pytest.mark.parametrize(("template", "example"), examples())
+@pytest.mark.parametrize(("template", "example"), list(examples()))
 def test_hosts_that_a_template_calls_are_named_and_no_others(template, example):
     settings = {field.key: field.default for field in template.settings} | dict(example.settings)
     called = {urlsplit(each["url"]).hostname for other in template.examples for each in other.http}

@@ -79,6 +79,8 @@ def filler(field: models.Field) -> object:
             return next(numbers)
         case models.JSONField():
             return {}
+        case models.GenericIPAddressField():
+            return "203.0.113.7"
         case _:
             return f"row-{next(numbers)}"[: field.max_length or 255]
 
