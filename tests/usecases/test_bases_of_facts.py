@@ -13,7 +13,9 @@ from regulars.connections.models import Connection
 from regulars.consent.bases import wrong_bases
 from regulars.consent.models import Purpose
 from regulars.consent.record import Decision
+from regulars.consent.view import served_user, view
 from regulars.enrichment.save import save_source
+from regulars.profiles.assertions import Place
 from regulars.profiles.learn import BASES, NewFact, learn
 from regulars.profiles.models import Fact, RefusedGuess
 from regulars.questions.next_question import next_question
@@ -23,6 +25,7 @@ from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.decide_consent import decide
 from regulars.usecases.enrich import queue_enrichment
 from regulars.usecases.import_consents import import_consents
+from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import (
     MetadataWrite,
     NewDatabaseUser,
@@ -69,6 +72,22 @@ def test_fact_without_a_basis_is_refused_logged_and_listed(chika, caplog, basis,
     ]
     assert why in caplog.text
     assert "female" not in caplog.text
+
+
+@pytest.mark.parametrize("basis", ["", "vital"])
+def test_fact_of_an_earlier_version_without_a_basis_is_used_for_nothing(chika, basis):
+    with changes(chika, "test") as c:
+        c.learn([NewFact("name", "Chika", "social", "google-oauth2")])
+    assert served_user(chika, Place.TOKEN)["name"] == "Chika"
+
+    chika.facts.update(basis=basis)
+    with changes(chika, "test") as c:
+        c.refresh(chika)
+
+    assert [fact.attribute for fact, _ in wrong_bases()] == ["name"]
+    assert view(chika, "serve") == {}
+    assert "name" not in served_user(chika, Place.TOKEN)
+    assert "name" not in chika.document
 
 
 def test_repeated_value_without_a_decision_confirms_nothing(chika):

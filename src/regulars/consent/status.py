@@ -13,6 +13,7 @@ from regulars.base import clock
 from regulars.base.json_values import is_empty
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import EVERY_INTEREST, known
+from regulars.profiles.learn import BASES
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, expired, latest_per_source, resolve
 
@@ -124,7 +125,10 @@ class ConsentStatus:
         """Return whether the decisions stand that a fact was given under; if not, it is closed for every use.
 
         A fact that rests on consent needs a decision. An objection to a legitimate interest closes what was collected for it.
+        Without a basis that the law knows nothing may be used.
         """
+        if fact.basis not in BASES:
+            return False
         if fact.basis == Purpose.Basis.CONSENT and not fact.consents:
             return False
         if fact.basis == Purpose.Basis.LEGITIMATE_INTEREST and not self._interest_holds(fact.purpose):

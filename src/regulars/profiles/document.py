@@ -76,7 +76,7 @@ def is_open(profile: Profile, fact: Fact) -> bool:
         return False
     if fact.basis == "legitimate_interest":
         return {EVERY_INTEREST, fact.purpose}.isdisjoint(profile.closed_interests)
-    return fact.basis != "consent" or bool(fact.consents)
+    return fact.basis == "contract" or (fact.basis == "consent" and bool(fact.consents))
 
 
 def next_change(facts: list[Fact], now: dt.datetime) -> dt.datetime | None:
