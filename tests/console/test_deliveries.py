@@ -173,6 +173,16 @@ def test_deletion_requests_show_whether_they_were_confirmed(console, mailer, chi
     assert len(console.get(BASE + "/deletion-requests?state=failed").context["rows"]) == 1
 
 
+def test_a_deletion_that_ended_unconfirmed_says_so_and_offers_no_retry(console, mailer):
+    asked = {"destination": mailer, "version": mailer.current_version, "asked_at": clock.now(), "erase": True}
+    Disclosure.objects.create(state="failed", error="given_up", **asked)
+
+    text = console.get(BASE + "/deletion-requests").content.decode()
+
+    assert "did not confirm in time" in text
+    assert "/retry" not in text
+
+
 def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_console, vip, chika):
     with receiving() as receiver:
         mailer = mailer_at(receiver.url)

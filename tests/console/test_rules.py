@@ -22,6 +22,7 @@ from regulars.rules.run import run
 from regulars.rules.save import order_rules, save_rule, set_setting
 from regulars.rules.templates import all_templates
 from regulars.rules.trial_report import differences
+from regulars.usecases.restrict import restrict
 
 NASTY = "<script>alert(1)</script>"
 KEY = "sk-very-secret-4711"
@@ -411,6 +412,17 @@ def test_a_login_that_is_not_kept_any_more_is_not_played_and_mia_plays_none(cons
 
     assert response.status_code == 400
     assert "is not kept any more" in response.content.decode()
+
+
+def test_a_login_of_a_restricted_customer_is_stored_and_the_page_says_so(console, chika):
+    save_rule("tier", script=TIER % "silver")
+    recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+    restrict(chika, "profile")
+
+    text = console.get(f"/console/rules/runs/{recorded.run_id}").content.decode()
+
+    assert "is stored, and neither shown nor replayed" in text
+    assert "is not kept any more" not in text
 
 
 def test_a_new_version_is_compared_with_the_live_one_over_the_last_logins(console, chika):

@@ -128,7 +128,7 @@ class ConsentState(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_state_per_purpose")]
         indexes = [
-            models.Index(fields=["expires_at"], name="consent_expiries"),  # looked for every minute
+            models.Index(fields=["expires_at"], name="consent_expiries"),  # looked for every 45 seconds
             models.Index(fields=["purpose", "profile"], name="consent_states_in_order"),  # read in portions
         ]
 

@@ -21,7 +21,7 @@ PORTION = 25  # others wait meanwhile: SQLite has one writer at a time
 
 
 def queue_due_profiles() -> None:
-    """Queue the recomputation of due customers, if there are any. The worker runs it every minute."""
+    """Queue the recomputation of due customers, if there are any. The worker runs it every 45 seconds."""
     if _due().exists():
         enqueue_once(JOB, {}, key=JOB)
 

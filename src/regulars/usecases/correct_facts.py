@@ -143,7 +143,7 @@ def _path(attribute: Attribute | None) -> str:
 
 
 def _write(c: Changes, fact: NewFact) -> None:
-    """The value is not copied onto the event: consent restricts facts, and events are not restricted by it."""
+    """The value is not copied onto the event, which would keep it when the fact is closed."""
     c.learn([fact])
     done = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
     c.record_event(OwnEvent.PROFILE_CORRECTED, done)

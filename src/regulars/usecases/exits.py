@@ -1,7 +1,7 @@
 """Every place where values of customers leave: its purpose, its grain, and how it learns of a change.
 
 `tests/usecases/test_exits.py` finds the readers of facts, events, memberships, look-ups and the lake in the source, and every
-address, command and job: one that belongs to no row here fails it. The same suite tries the exits in every state of consent, and
+address, command and job: one that belongs to no row here fails it. The same suite tries the exits in every state of consent, or says why not, and
 keeps the table in `docs/operator/purposes-and-consents.md`.
 """
 

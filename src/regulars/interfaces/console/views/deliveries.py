@@ -13,7 +13,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import queue_status
 from regulars.base.jobs.tasks import retry_failed_jobs
 from regulars.destinations.circuit_breaker import close_breaker
-from regulars.destinations.disclosures import HELD, retry_deletion_request, retry_failed_deletion_requests
+from regulars.destinations.disclosures import GIVEN_UP, HELD, retry_deletion_request, retry_failed_deletion_requests
 from regulars.destinations.kind import KINDS, DestinationKind
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import FINISHED, ReplayFilter, retry_delivery
@@ -111,6 +111,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
     rows = list((found.filter(pk__lt=before) if before else found).order_by("-id")[: PAGE + 1])
     counted = saved.disclosures.order_by().values("state").annotate(number=Count("id"))
     counts = {row["state"]: row["number"] for row in counted}
+    failed = saved.disclosures.filter(state__in=(State.FAILED, State.NOT_UPDATED))
     plugin = _plugin_of(saved)
     context = {
         "saved": saved,
@@ -126,7 +127,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
             *((key, label.partition(":")[0], counts.get(key, 0)) for key, label in DELETION_STATES.items()),
         ],
         "disclosed": sum(counts.get(each, 0) for each in HELD),
-        "failed": counts.get(State.FAILED, 0) + counts.get(State.NOT_UPDATED, 0),
+        "failed": failed.exclude(error=GIVEN_UP).count(),
         "may_retry": may(request, RETRY_ROLE),
     }
     return render(request, "console/destination_deletion_requests.html", context)
