@@ -164,7 +164,7 @@ def stored(profile) -> str:
 
 @pytest.mark.usefixtures("lake")
 def test_traits_of_deleted_facts_leave_events_the_lake_and_segments(send, shared):
-    segment = save_segment("Identified", 'did("Identified" where gender:female):>=1', "personalise")
+    segment = save_segment("Identified", 'did("Identified" where gender:female):>=1', "measure")
     send({**IDENTIFY, "userId": shared.user_id})
     run_due()
     assert Membership.objects.get(segment=segment, profile=shared).state == "in"
