@@ -165,6 +165,18 @@ def test_claims_that_rules_add_to_tokens_are_in_the_disclosure(client, asked, bi
     assert "Shops" in listed
 
 
+def test_single_claims_of_a_token_are_in_the_disclosure(client, asked, bikes):
+    Client.objects.filter(pk="bikes").update(grant_types=["authorization_code"], redirect_uris=[CALLBACK])
+    with changes(asked, "test") as c:
+        c.learn([NewFact("birthdate", "1990-05-17", "declared", "test")])
+    sign_in(client, asked)
+    AppGrant.objects.create(profile=asked, client=bikes, scopes=["openid", "profile"])
+    only = {"scope": "openid", "claims": json.dumps({"id_token": {"birthdate": None}})}
+    assert "code=" in App(client, "bikes").authorize(**only)["Location"]
+
+    assert disclosures_of(asked)[0].attributes == ("birthdate",)
+
+
 def test_repeated_userinfo_writes_nothing(asked, bikes, django_assert_num_queries):
     claims = {"sub": asked.user_id, "email": "a"}
     record_userinfo(bikes, claims)

@@ -92,6 +92,7 @@ def authorize(context: AuthorizationContext) -> dict[str, Any] | InteractionRequ
             return interaction
     request, customer = context.request, context.customer
     login = Login(customer.profile, request.client, _login_context(context), request.scopes, context.progress)
+    login.single_claims = [*request.id_token_claims, *request.userinfo_claims]
     outcome = log_in(login, lambda decision: _issue(context, decision))
     context.progress = login.progress
     match outcome:

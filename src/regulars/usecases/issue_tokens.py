@@ -89,7 +89,8 @@ def _renewed(request: TokenRequest, token: refresh_tokens.UsableToken) -> TokenR
     # How and when the customer signed in stays.
     authentication = grant.authentication(token.profile)
     caller = authenticated(replace(request.caller, protocol=REFRESHING, silent=True), authentication)
-    decision = renew(Login(token.profile, client, caller, scopes or grant.scopes))
+    single_claims = [*grant.id_token_claims, *grant.userinfo_claims]
+    decision = renew(Login(token.profile, client, caller, scopes or grant.scopes, single_claims=single_claims))
     if isinstance(decision, Denied):
         raise OAuthError(decision.error, decision.description)
     if grant.sid:

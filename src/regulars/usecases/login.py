@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -84,6 +84,7 @@ class Login:
     impression: Impression | None = None
     decision: TokenDecision | None = None
     sees_answer: bool = False  # rules run once more, because the customer answered a question
+    single_claims: Collection[str] = ()  # what the app requested beside its scopes (`oauth.requested_claims`)
 
     @property
     def rules(self) -> RulesResult:
@@ -295,9 +296,10 @@ def decide_tokens(login: Login) -> None:
     if rules.scopes is not None:
         first_party = login.client.first_party
         scopes = [scope for scope in rules.scopes if first_party or scope in login.scopes]
-    if not login.client.first_party:
-        record_tokens(login.profile, login.client, scopes, [*rules.id_token, *rules.access_token])
     login.decision = TokenDecision(scopes, rules.id_token, rules.access_token, by_rules=rules.scopes is not None)
+    if not login.client.first_party:
+        single = [name for name in login.single_claims if login.decision.permits(name)]
+        record_tokens(login.profile, login.client, scopes, [*rules.id_token, *rules.access_token], single)
 
 
 # Queries of every login, compiled to SQL once.

@@ -82,12 +82,19 @@ def record_lookup(
     record_direct(profile, Receiver(Kind.LOOKUP, named.key, named.name, named.place, setting.purpose_id), attributes)
 
 
-def record_tokens(profile: Profile, client: Client, scopes: list[str], rule_claims: Collection[str] = ()) -> None:
+def record_tokens(
+    profile: Profile,
+    client: Client,
+    scopes: list[str],
+    rule_claims: Collection[str] = (),
+    single_claims: Collection[str] = (),
+) -> None:
     """Record what an application of another company may read with the tokens that it is about to be given.
 
     `rule_claims` are the names of what rules add to them: a rule may have concluded it from anything it was given.
+    `single_claims` are those that it requested beside the scopes.
     """
-    claims = claims_of(served_user(profile, Place.USERINFO), scopes)
+    claims = claims_of(served_user(profile, Place.USERINFO), scopes, single_claims)
     _record(profile, client, [*claims, *rule_claims])
 
 
