@@ -6,12 +6,14 @@ import datetime as dt
 
 import pytest
 from django.utils.datastructures import MultiValueDict
+from tests.usecases.test_restored_backup import after_the_backup
 
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, record_address
 from regulars.base import clock
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
+from regulars.consent.ledger import refold
 from regulars.consent.models import ConsentState, Purpose, Restriction, Suppression
 from regulars.consent.record import Decision
 from regulars.consent.status import ConsentStatus
@@ -27,6 +29,7 @@ from regulars.segments.save import save_segment
 from regulars.usecases import same_person  # noqa: F401 - its handler registers itself
 from regulars.usecases.answer_question import answer
 from regulars.usecases.complete_social_login import verify_email
+from regulars.usecases.correct_facts import correct
 from regulars.usecases.decide_consent import apply_gpc, decide
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.import_consents import import_consents
@@ -74,6 +77,17 @@ def contact(name: str, key: str = "email", value: str = EMAIL, asserter: Asserte
         )
         c.decide(Decision("message", "imported", "import", evidence={"list": "fair"}))
     return profile
+
+
+def visitor_with(email: str, asserter: Asserter = Asserter.PUBLIC_KEY) -> Profile:
+    visitor, _ = get_or_create_by_identity("anonymous", "browser-1", asserted_by=asserter)
+    with changes(visitor, "event") as c:
+        c.learn([NewFact("email", email, "observed", "app:shop", asserter=asserter)])
+    return visitor
+
+
+def refuse_for_staff(profile: Profile) -> None:
+    refuse(profile, Refusal("staff", "staff:bo", ("message",)))
 
 
 def allow(profile: Profile, purpose: str = "message") -> None:
@@ -311,6 +325,79 @@ def test_restriction_by_staff_reaches_holders_of_an_unproved_address():
     chika, twin = customer(proved=False), contact("crm-1")
     restrict(chika, "staff", "staff:bo", "Disputes.")
     assert not is_open(twin)
+
+
+@pytest.mark.parametrize("by_staff", [lambda each: restrict(each, "staff", "staff:bo", "Asked."), refuse_for_staff])
+def test_number_typed_after_the_word_of_staff_closes_no_one_else(by_staff):
+    """Customers may type any number, and would speak for its holder."""
+    mallory, dov = customer("mallory@example.com", phone="+351 900 000 001"), customer("dov@example.com", phone=PHONE)
+    allow(dov)
+    by_staff(mallory)
+    run_due()
+    correct(mallory, "phone_number", PHONE)
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert is_open(dov)
+
+
+def test_visitor_with_the_address_of_another_closes_no_account():
+    """Any visitor may send an address of their own, and then give the browser to another by its user id."""
+    mallory, dov, visitor = (
+        customer("mallory@example.com"),
+        customer("dov@example.com"),
+        visitor_with("mallory@example.com"),
+    )
+    allow(dov)
+    decide(mallory, Decision("message", "objected", "profile"))
+    restrict(mallory, "profile")
+    assert not is_open(visitor)
+    merge(visitor, dov)
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    refold([dov])
+    assert is_open(dov)
+
+
+def test_visitor_with_an_address_that_a_server_sent_closes_the_customer():
+    chika, dov = customer(), customer("dov@example.com")
+    visitor = visitor_with(EMAIL, Asserter.SERVER_KEY)
+    allow(dov)
+    decide(chika, Decision("message", "objected", "profile"))
+    merge(visitor, dov)
+    assert not is_open(dov)
+    restrict(chika, "profile")
+    assert Restriction.objects.filter(profile=dov).exists()
+
+
+@pytest.mark.parametrize("actor", ["customer", "staff:bo"])
+def test_restored_restriction_reaches_no_further_than_before_and_ends_with_the_first(actor):
+    """The journal does not know which one a twin was restricted because of: it is older, and would carry it on first."""
+    twin, third = customer("eve@example.com", phone=PHONE), contact("crm-1", value="eve@example.com")
+    chika = customer(phone=PHONE)
+    allow(twin)
+    with after_the_backup() as since:
+        restrict(chika, "profile", actor, "" if actor == "customer" else "Disputes.")
+    since.restore()
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert not is_open(twin)
+    assert is_open(third)
+    lift(Profile.objects.get(pk=chika.pk))
+    run_due()
+    assert is_open(twin)
+
+
+def test_own_restriction_of_a_restored_twin_outlasts_the_other():
+    dov, chika = customer("dov@example.com", phone=PHONE), customer(phone=PHONE)
+    allow(dov)
+    with after_the_backup() as since:
+        restrict(chika, "profile")
+    since.restore()
+    restrict(Profile.objects.get(pk=dov.pk), "profile")
+    run_due()
+    lift(Profile.objects.get(pk=chika.pk))
+    run_due()
+    assert not is_open(dov)
 
 
 def test_twin_that_lifts_its_own_is_not_restricted_again():

@@ -12,12 +12,12 @@ from regulars.profiles.models import Fact, Profile
 from .fold import CUSTOMER_NO, NO
 from .models import ConsentEvent, ConsentState, Purpose, Restriction
 from .record import Decision
+from .status import SAME_PERSON
 from .suppressions import suppressed
 
 Action = ConsentEvent.Action
 CUSTOMER = "customer"
 SYSTEM = "system"  # the actor of what follows by itself
-SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
 
 
 def is_own_refusal(decision: Decision | ConsentEvent) -> bool:
@@ -31,12 +31,14 @@ def refused_themselves(profiles: Sequence[Profile]) -> set[int]:
     return {each.profile_id for each in states if is_own_refusal(each.event)} if profiles else set()
 
 
-def contacts_reached(profile: Profile, *, by_customer: bool) -> set[str]:
-    """Return the contacts whose holders are reached by what was said of a customer.
+def contacts_reached(profile: Profile, *, by_customer: bool, at: dt.datetime | None = None) -> set[str]:
+    """Return the contacts whose holders are reached by what was said of a customer at a time; None: now.
 
-    Customers speak for the addresses and numbers that they proved; staff, applications and lists for every one.
+    Customers speak for the addresses and numbers that they proved; staff, applications and lists for every one, but for
+    those that the customer typed after it: these may be of anybody else.
     """
-    return proved_contacts(profile) if by_customer else contacts_of(profile)
+    proved = proved_contacts(profile)
+    return proved if by_customer else proved | contacts_of(profile, typed_until=at)
 
 
 def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> list[Restriction]:
@@ -57,7 +59,8 @@ def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> 
     open_now = Restriction.objects.filter(profile__in=holders, lifted_at=None, because_of=None)
     new: list[Restriction] = []
     for restriction in open_now.select_related("profile").order_by("pk") if holders else ():
-        reached = contacts_reached(restriction.profile, by_customer=restriction.actor == CUSTOMER)
+        by_customer = restriction.actor == CUSTOMER
+        reached = contacts_reached(restriction.profile, by_customer=by_customer, at=restriction.since)
         due = {pk for contact in reached for pk in came.get(contact, ())}
         new += follow_restriction(restriction, [profiles[pk] for pk in sorted(due)])
     return new
@@ -68,7 +71,7 @@ def follow_restriction(restriction: Restriction, others: Sequence[Profile]) -> l
 
     It is not for one that is restricted already, or that was lifted for itself.
     """
-    if restriction.because_of_id or not others:
+    if restriction.follows_another or not others:
         return []
     rows = Restriction.objects.filter(profile__in=others)
     # A restored backup knows of each what was said, and not yet because of which.

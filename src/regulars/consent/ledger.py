@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
+from regulars.profiles.find import canonical_profile, is_anonymous
 from regulars.profiles.models import Merge, Profile
 
 from .fold import YES, Folded, Joined, about_what, fold, join, step
 from .models import ConsentEvent, ConsentState
+from .status import SAME_PERSON
 
 Key = tuple[int, str]  # a profile and a purpose
 
@@ -31,7 +33,8 @@ def fold_ledgers(keys: Iterable[Key]) -> dict[Key, Folded]:
 def join_states(source: Profile, into: Profile, merge: Merge) -> None:
     """Add what a merged profile decided to the states of the one that stays. Both ledgers stay as they are."""
     mine = {state.purpose_id: state.folded for state in into.consent_states.all()}
-    theirs = {state.purpose_id: state.folded for state in source.consent_states.all()}
+    states = source.consent_states.select_related("event")
+    theirs = {state.purpose_id: state.folded for state in states if not _is_hearsay(state)}
     joined = {key: join(mine.get(key), Joined(merge.at, other)) for key, other in theirs.items()}
     save_states({(into.pk, key): folded for key, folded in joined.items()})
 
@@ -80,11 +83,20 @@ def first_of_equal(profiles: Sequence[Profile]) -> dict[int, int]:
     return found
 
 
+def _is_hearsay(state: ConsentState) -> bool:
+    """Return whether a visitor who became a customer was closed by an address alone, which any visitor could have sent."""
+    was, is_now = state.profile, canonical_profile(state.profile)
+    return SAME_PERSON in state.event.evidence and is_anonymous(was) and not is_anonymous(is_now)
+
+
 def _merges(profiles: Iterable[int]) -> dict[Key, list[Joined]]:
     at = dict(Merge.objects.filter(into__in=profiles, undone_at=None).values_list("source", "at"))
     into = dict(Merge.objects.filter(into__in=profiles, undone_at=None).values_list("source", "into"))
     found: dict[Key, list[Joined]] = {}
-    for state in ConsentState.objects.filter(profile__in=at):
+    states = ConsentState.objects.filter(profile__in=at).select_related("event", "profile__merged_into")
+    for state in states:
+        if _is_hearsay(state):
+            continue
         merge = Joined(at[state.profile_id], state.folded)
         found.setdefault((into[state.profile_id], state.purpose_id), []).append(merge)
     return found

@@ -255,6 +255,11 @@ class Restriction(models.Model):
     def __str__(self) -> str:
         return f"{self.profile_id} since {self.since:%Y-%m-%d}"
 
+    @property
+    def follows_another(self) -> bool:
+        """Whether it was said of another profile of the person; after a restore of the backup it is not known yet of which."""
+        return self.because_of_id is not None or self.method == "same_person"
+
     def said(self) -> dict[str, Any]:
         """Return what the journal keeps of it."""
         return {name: getattr(self, name) for name in ("since", "method", "actor", "reason")}

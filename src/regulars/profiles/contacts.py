@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -52,11 +53,15 @@ def proved_contacts(profile: Profile) -> set[str]:
     return {each for each in found if each}
 
 
-def contacts_of(profile: Profile) -> set[str]:
-    """Return the addresses and numbers of a customer, but for those that only a public key named."""
-    held = profile.facts.filter(contact__isnull=False, retracted_at=None)
-    named = held.exclude(asserter=Asserter.PUBLIC_KEY).values_list("contact", flat=True)
-    return {each for each in named if each}
+def contacts_of(profile: Profile, *, typed_until: dt.datetime | None = None) -> set[str]:
+    """Return the addresses and numbers of a customer, but for those that only a public key named.
+
+    `typed_until`: nor those that the customer typed after it, here or at a provider.
+    """
+    held = profile.facts.filter(contact__isnull=False, retracted_at=None).exclude(asserter=Asserter.PUBLIC_KEY)
+    if typed_until is not None:
+        held = held.exclude(asserter__in=(Asserter.CUSTOMER, Asserter.PROVIDER), collected_at__gt=typed_until)
+    return {each for each in held.values_list("contact", flat=True) if each}
 
 
 def holders_of(contacts: Collection[str], but: Iterable[int] = (), *, believed: bool = False) -> list[int]:

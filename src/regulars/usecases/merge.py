@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid, NotFound
+from regulars.consent.arrived_contacts import refusals_due
 from regulars.consent.fold import CUSTOMER_NO
 from regulars.consent.ledger import join_states, refold
 from regulars.consent.models import ConsentEvent
@@ -53,6 +54,8 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
         source.merged_into = into
         join_states(source, into, Merge.objects.create(source=source, into=into, why=why))
         keep_restricted(source, into)
+        if why == VISITOR and source.consent_states.exists():
+            c.decide_all(refusals_due([into]))
         c.spread_earlier(into)
         c.refresh(into)
         if moved or why != VISITOR:

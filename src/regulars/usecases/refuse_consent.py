@@ -16,14 +16,13 @@ from django.conf import settings
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.consent.arrived_contacts import SAME_PERSON
 from regulars.consent.fold import CUSTOMER_NO
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.consent.refusal_links import RefusalLink
-from regulars.consent.status import ADVERTISING
+from regulars.consent.status import ADVERTISING, SAME_PERSON
 from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
 from regulars.profiles.contacts import contacts_of, holders_of
 from regulars.profiles.models import Profile

@@ -19,6 +19,7 @@ from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.arrived_contacts import CUSTOMER, contacts_reached, follow_restriction
 from regulars.consent.models import JournalEntry, Restriction
 from regulars.profiles.contacts import holders_of
+from regulars.profiles.find import is_anonymous
 from regulars.profiles.models import Profile
 
 from .unit_of_work import Changes, changes
@@ -46,7 +47,7 @@ def restrict(profile: Profile, method: str, actor: str = CUSTOMER, reason: str =
             found = Restriction.objects.create(profile=c.profile, method=method, actor=actor[:64], reason=reason)
         elif found.lift_actor:
             _call_off(found)
-        if found.because_of_id:  # said of this customer too
+        if found.follows_another:  # said of this customer too
             found.because_of, found.method, found.actor, found.reason = None, method, actor[:64], reason
             found.save()
         _note(c, found)
@@ -69,7 +70,8 @@ def restrict_others(payload: dict[str, Any]) -> None:
     restriction = Restriction.objects.select_related("profile").filter(pk=payload["restriction"]).first()
     if restriction is None:
         return
-    others = [pk for pk in _others(restriction.profile, restriction.actor) if pk > payload["after"]]
+    reached = _others(restriction.profile, restriction.actor, restriction.since)
+    others = [pk for pk in reached if pk > payload["after"]]
     if not others:
         return
     with changes([restriction.profile, *others[:PORTION]], "restricted") as c:
@@ -170,6 +172,10 @@ def keep_restricted(source: Profile, into: Profile) -> None:
     if source.restricted_at is None:
         return
     found, kept = open_restriction(source), open_restriction(into)
+    if found and found.because_of and is_anonymous(source) and not is_anonymous(into):
+        # By an address that any visitor could have sent: whether it is the customer's, is asked anew.
+        queue_for_others(found.because_of)
+        return
     said = {"method": "merge", "actor": found.actor, "reason": found.reason} if found else {"method": "merge"}
     if kept is None:
         because_of = found.because_of if found else None
@@ -189,8 +195,8 @@ def _restriction_of(profile: Profile) -> Restriction:
     return found
 
 
-def _others(profile: Profile, actor: str) -> list[int]:
-    return holders_of(contacts_reached(profile, by_customer=actor == CUSTOMER), but=[profile.pk])
+def _others(profile: Profile, actor: str, at: dt.datetime | None = None) -> list[int]:
+    return holders_of(contacts_reached(profile, by_customer=actor == CUSTOMER, at=at), but=[profile.pk])
 
 
 def _all_restricted(profile: Profile) -> list[Profile | int]:

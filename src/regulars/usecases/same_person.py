@@ -36,9 +36,10 @@ def spread_earlier(payload: dict[str, Any]) -> None:
         themselves = [event for event in refused if event.method not in SAID_BY_OTHERS]
         for listed, by_customer in ((by_others, False), (themselves, True)):
             if listed:
-                _spread(profile, listed, contacts_reached(profile, by_customer=by_customer))
+                first = min(event.at for event in listed)
+                _spread(profile, listed, contacts_reached(profile, by_customer=by_customer, at=first))
         restriction = open_restriction(profile)
-        if restriction and restriction.because_of_id is None:
+        if restriction and not restriction.follows_another:
             queue_for_others(restriction)
 
 
