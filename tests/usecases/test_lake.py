@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from regulars.base.jobs.models import Job
 from regulars.base.lake.query import query
 from regulars.base.lake.tables import EventRow, append_events
 from regulars.consent.record import Decision, record
@@ -11,6 +12,7 @@ from regulars.consent.refresh import refresh_views
 from regulars.events.models import Event
 from regulars.events.record import record as record_event
 from regulars.profiles.learn import NewFact, learn
+from regulars.usecases import lake
 from regulars.usecases.lake import fill_events, fill_lake
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +65,15 @@ def test_withdrawn_data_leaves_the_lake(chika, lake):
 
     assert "female" in str(before)
     assert "female" not in str(after)
+
+
+def test_rewrites_that_wait_are_one(chika, monkeypatch):
+    """Each goes through most files of the lake, whomever it is for: many who withdraw are rewritten together."""
+    monkeypatch.setattr(lake, "REWRITTEN_TOGETHER", 3)
+    for ids in ([3, 1], [2, 1], [4]):
+        lake.queue_lake_rewrite(ids)
+
+    assert [job.payload["profiles"] for job in Job.objects.filter(kind="lake.rewrite").order_by("id")] == [
+        [1, 2, 3],
+        [4],
+    ]

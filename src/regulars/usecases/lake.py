@@ -34,6 +34,7 @@ from regulars.profiles.find import ANONYMOUS
 
 BATCH = 20_000
 KEY = "lake"  # one writer at a time, in order
+REWRITTEN_TOGETHER = 10_000  # profiles
 GATHER = 2.0  # seconds in which changes gather before the lake is written
 
 
@@ -47,8 +48,19 @@ def queue_lake_removal(profile_ids: list[int]) -> None:
 
 
 def queue_lake_rewrite(profile_ids: list[int]) -> None:
-    """Queue a rewrite of profiles: some rows of the lake under their ids belong to other profiles now."""
-    enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
+    """Queue a rewrite of profiles: some rows of the lake under their ids are others now, or belong to other profiles.
+
+    With one that waits for the lake, in the caller's transaction: each goes through most files, whomever it is for.
+    """
+    jobs = Job.objects.filter(kind="lake.rewrite", key=KEY, state=Job.State.WAITING)
+    if connection.features.has_select_for_update_skip_locked:
+        jobs = jobs.select_for_update(skip_locked=True)
+    waiting = jobs.order_by("id").last()
+    if waiting is None or len(waiting.payload["profiles"]) >= REWRITTEN_TOGETHER:
+        enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
+        return
+    waiting.payload = {"profiles": sorted({*waiting.payload["profiles"], *profile_ids})}
+    waiting.save(update_fields=["payload"])
 
 
 @handles("lake.rewrite", attempts=50, non_transactional=True)
