@@ -13,18 +13,23 @@ from django.db import connections, transaction
 from regulars.base import clock
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
+from regulars.base.jobs.tasks import enqueue
 from regulars.consent.models import ConsentState, Restriction
+from regulars.consent.record import Decision
 from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct
 from regulars.destinations.models import DirectDisclosure
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
-from regulars.usecases import retention
+from regulars.usecases import (
+    retention,
+    same_person,  # noqa: F401 - its handler registers itself
+)
 from regulars.usecases.merge import merge
 from regulars.usecases.refuse_consent import Refusal, refuse
 from regulars.usecases.restrict import announce_lifting, lift_due, restrict
 from regulars.usecases.retention import apply_retention, set_retention
-from regulars.usecases.unit_of_work import changes
+from regulars.usecases.unit_of_work import SPREAD, changes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standard_setup", "lake")]
 EMAIL = "twin@example.com"
@@ -75,6 +80,36 @@ def test_lifting_that_the_customer_calls_off_meanwhile_does_not_happen(chika):
     chika.refresh_from_db()
     assert chika.restricted_at
     assert Restriction.objects.get().lifted_at is None
+
+
+def test_carrying_on_the_refusals_of_many_locks_no_rows_out_of_order(chika):
+    """Chika's row would be held until the earlier row of the second customer's twin is free: a deadlock on PostgreSQL."""
+    twin, first, second = (known(number) for number in range(3))
+    first.facts.all().delete()
+    with changes(first, "test") as c:
+        c.learn([NewFact("email", "other@example.com", "imported", "crm")])
+    for each in (first, second):
+        with changes(each, "test") as c:
+            c.decide(Decision("message", "withdrawn", "staff"))
+    Job.objects.all().delete()
+    job = enqueue(SPREAD, {"profiles": [first.pk, second.pk]})
+
+    def run() -> None:
+        try:
+            run_due(limit=1)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    with transaction.atomic():
+        list(Profile.objects.select_for_update().filter(pk=twin.pk))
+        thread.start()
+        time.sleep(0.7)
+        list(Profile.objects.select_for_update().filter(pk=first.pk))
+    thread.join()
+
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == ("done", 1)
 
 
 def test_customer_who_comes_back_while_others_are_erased_stays(chika, monkeypatch):

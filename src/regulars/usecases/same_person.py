@@ -21,9 +21,12 @@ from .unit_of_work import SPREAD, changes
 SAID_BY_OTHERS = frozenset({"staff", "api", "import"})
 
 
-@handles(SPREAD)
+@handles(SPREAD, non_transactional=True)
 def spread_earlier(payload: dict[str, Any]) -> None:
-    """Carry on what customers refused, and their restrictions. Each no keeps its time: a yes that another profile gave after it stays."""
+    """Carry on what customers refused, and their restrictions. Each no keeps its time: a yes that another profile gave after it stays.
+
+    Each customer in a transaction of their own: rows that are locked for one after the other would be so out of order.
+    """
     profiles = Profile.objects.filter(pk__in=payload["profiles"]).select_related("merged_into").order_by("pk")
     for profile in {each.pk: each for each in map(canonical_profile, profiles)}.values():
         states = ConsentState.objects.filter(profile=profile, status__in=CUSTOMER_NO)
