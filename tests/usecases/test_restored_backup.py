@@ -458,6 +458,25 @@ def test_what_another_machine_wrote_and_what_a_crash_left_out_comes_into_the_fil
     assert [line.kind for line in lines if line.id in first][-1] == "begun"  # the journal is complete from then on
 
 
+def test_entry_is_in_the_file_once(chika, django_capture_on_commit_callbacks):
+    """The copier leaves out what this machine wrote itself, also after it wrote the file anew."""
+    copier = JournalCopier()
+    copier.run()
+    for action in (Action.WITHDRAWN, Action.REFUSED):
+        with django_capture_on_commit_callbacks(execute=True):
+            decide(chika, Decision("personalise", action, "profile"))
+        copier.run()
+        Erasure.objects.create(asked_by="api", who=["someone else"])
+    erase_customer(customer("dov"))
+    copier.run()
+    with django_capture_on_commit_callbacks(execute=True):
+        decide(chika, Decision("message", Action.REFUSED, "profile"))
+    copier.run()
+
+    lines = list(read(journal_path()))
+    assert len(lines) == len({line.id for line in lines}) == JournalEntry.objects.count()
+
+
 def test_decision_is_not_acknowledged_while_the_journal_cannot_be_written(chika, django_capture_on_commit_callbacks):
     """It holds all the same, and the worker brings it into the file once it can be written."""
     journal_path().mkdir()

@@ -14,7 +14,7 @@ from regulars.base import clock
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.ledger import refold
-from regulars.consent.models import ConsentState, Purpose, Restriction, Suppression
+from regulars.consent.models import ConsentState, JournalEntry, Purpose, Restriction, Suppression
 from regulars.consent.record import Decision
 from regulars.consent.status import ConsentStatus
 from regulars.consent.view import may
@@ -571,6 +571,20 @@ def test_holders_are_found_by_the_index():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
     assert "facts_by_contact" in plan.explain()
+
+
+def test_carrying_it_on_again_adds_nothing_to_the_journal():
+    """Each visitor who becomes the customer carries it on once more: years of sign-ins would fill it."""
+    chika = customer()
+    decide(chika, Decision("message", "refused", "profile"))
+    run_due()
+    entries = JournalEntry.objects.count()
+    for number in range(2):
+        visitor, _ = get_or_create_by_identity("anonymous", f"browser-{number}")
+        merge(visitor, chika)
+        run_due()
+    assert Suppression.objects.count() == 1
+    assert JournalEntry.objects.count() == entries
 
 
 def test_refusal_is_written_once():

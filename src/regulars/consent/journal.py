@@ -186,6 +186,7 @@ class JournalCopier:
     def __init__(self) -> None:
         self.ran_at: dt.datetime | None = None
         self.file: int | None = None  # its number on the disk: another one was put in its place, or it was taken away
+        self.size = 0  # of it: what is behind was written since
         self.seen: set[uuid.UUID] = set()
         self.erasures: set[uuid.UUID] = set()
         self.begun: dt.datetime | None = None
@@ -193,19 +194,21 @@ class JournalCopier:
     def run(self) -> None:
         """Look at the entries since the last call; at the first call, at all."""
         ensure_begun()
-        if self.file != _file_number():
+        if self.file != _file_of_now()[0]:
             self.ran_at, self.erasures, self.begun = None, set(), None
-        started = clock.now()
+        started, (_, size) = clock.now(), _file_of_now()
         self._copy(started)
+        before = _file_of_now()[0]
         self._remove()
-        self.ran_at, self.file = started, _file_number()
+        self.ran_at, (self.file, now) = started, _file_of_now()
+        self.size = size if self.file == before else now
 
     def _copy(self, started: dt.datetime) -> None:
         entries = JournalEntry.objects.order_by().values_list("id", "at", "kind")
         if self.ran_at is None:
             known = ids_in(read(journal_path(), damaged=True))
         else:  # what was committed late has a time before it; a clock may have been ahead
-            known = self.seen
+            known = self.seen | ids_in(read(journal_path(), damaged=True, after=self.size))
             recent = entries.filter(at__gte=min(self.ran_at, started) - LATE)
             entries = recent.union(entries.filter(kind=Kind.BEGUN))  # each by its index
         self.seen, begun = set(), []
@@ -229,8 +232,10 @@ class JournalCopier:
             self.begun = begun
 
 
-def _file_number() -> int | None:
-    return journal_path().stat().st_ino if journal_path().exists() else None
+def _file_of_now() -> tuple[int | None, int]:
+    """Return the number of the file on the disk, and its size."""
+    found = journal_path().stat() if journal_path().exists() else None
+    return (found.st_ino, found.st_size) if found else (None, 0)
 
 
 def _copy_rows(ids: Collection[uuid.UUID]) -> None:

@@ -49,12 +49,13 @@ def append(path: Path, lines: Sequence[JournalLine]) -> None:
             _sync_folder(path)
 
 
-def read(path: Path, *, damaged: bool = False) -> Iterator[JournalLine]:
-    """Yield the entries; none when there is no file. `damaged`: leave out what cannot be read.
+def read(path: Path, *, damaged: bool = False, after: int = 0) -> Iterator[JournalLine]:
+    """Yield the entries; none when there is no file. `damaged`: leave out what cannot be read. `after`: begin behind so
+    many bytes, in the middle of the numbers, and so only with `damaged`.
 
     Raises `Invalid("journal_unreadable")` for a line that is no entry, and where lines are missing.
     """
-    for place, (_, row, line) in enumerate(_rows(path), 1):
+    for place, (_, row, line) in enumerate(_rows(path, after), 1):
         if row is None and not damaged:
             raise Invalid(
                 "journal_unreadable",
@@ -158,11 +159,13 @@ def _end_of(file: BinaryIO) -> int:
     return _numbers(row)[1] if row else 0
 
 
-def _rows(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None, JournalLine | None]]:
-    """Yield what `_Reader.rows` yields of a whole file; nothing when there is none."""
+def _rows(path: Path, after: int = 0) -> Iterator[tuple[bytes, dict[str, Any] | None, JournalLine | None]]:
+    """Yield what `_Reader.rows` yields of a file after some bytes; nothing when there is none."""
     if path.exists():
         with path.open("rb") as file:
-            yield from _Reader(file).rows()
+            reader = _Reader(file)
+            reader.place = after
+            yield from reader.rows()
 
 
 class _Reader:

@@ -44,19 +44,22 @@ def suppress(
 
 @transaction.atomic
 def suppress_hashes(hashes: Collection[str], closed: Mapping[str, dt.datetime]) -> list[Suppression]:
-    """As `suppress`, for fingerprints of contacts. `closed`: purpose, or "" for advertising → since. Returns the rows."""
+    """As `suppress`, for fingerprints of contacts. `closed`: purpose, or "" for advertising → since. Returns what changed."""
     new = [Suppression(hash=each, advertising=False) for each in hashes]
     Suppression.objects.bulk_create(new, ignore_conflicts=True)
     rows = list(Suppression.objects.select_for_update().filter(hash__in=hashes).order_by("hash"))
+    changed = []
     for row in rows:
-        held = {*row.purposes, *([""] if row.advertising else [])}
+        held, before = {*row.purposes, *([""] if row.advertising else [])}, dict(row.times)
         for key, since in closed.items():
             latest = max(since, row.since_of(key)) if key in held else since
             row.times[key] = latest.astimezone(dt.UTC).isoformat()
         row.purposes = sorted({*row.purposes, *closed} - {""})
         row.advertising = row.advertising or "" in closed
-        row.save()
-    return rows
+        if row.times != before or not held.issuperset(closed):
+            row.save()
+            changed.append(row)
+    return changed
 
 
 @transaction.atomic
