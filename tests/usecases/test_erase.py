@@ -21,6 +21,7 @@ from tests.receivers import receiving
 
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.models import EmailCode
+from regulars.base.errors import Unavailable
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
@@ -42,6 +43,7 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Identity, Profile, ProviderAnswer
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver, personal_data  # noqa: F401 - its handlers register themselves
+from regulars.usecases.decide_consent import decide
 from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import process_inbox
@@ -377,6 +379,20 @@ def kept_traces(address):
     typed = [str(session.get_decoded()) for session in Session.objects.all()]
     mails = [path.read_text() for path in Path(django_settings.EMAIL_FILE_PATH).glob("*.log")]
     return sum(bool(whole.search(unquote(text))) for text in [*rows, *typed, *mails])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mails_of_the_erased_go_when_the_journal_cannot_be_written(home, marked):
+    decide(marked, Decision("message", "refused", "profile"))
+    EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])
+    (home / "journal.jsonl").unlink()
+    (home / "journal.jsonl").mkdir()
+
+    with pytest.raises(Unavailable):
+        erase_customer(marked)
+
+    assert not Profile.objects.filter(pk=marked.pk).exists()
+    assert not list(Path(django_settings.EMAIL_FILE_PATH).glob("*.log"))
 
 
 @pytest.mark.django_db(transaction=True)

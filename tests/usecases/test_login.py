@@ -114,6 +114,22 @@ def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, s
     assert chika.document["user_metadata"] == {"colour": "red", "shoe": {"size": 42}}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_login_whose_deletion_by_a_rule_the_journal_cannot_take_happens_once(chika, shop, settings, tmp_path):
+    settings.HOME = tmp_path
+    write = "function (u, c, cb) {{ auth0.users.updateUserMetadata(u.user_id, {{colour: {0}}}); cb(null, u, c); }}"
+    save_rule("Colour", script=write.format("'red'"))
+    go(chika, shop)
+    save_rule("Colour", script=write.format("null"))
+    (tmp_path / "journal.jsonl").mkdir()
+    issued = []
+    log_in(Login(chika, shop, visit(), ["openid"], LoginProgress()), issued.append)
+
+    chika.refresh_from_db()
+    assert "colour" not in chika.document.get("user_metadata", {})
+    assert (len(issued), chika.logins_count, len(timeline(chika.pk))) == (1, 2, 2)
+
+
 def test_a_login_is_counted_recorded_and_seen_by_segments(chika, shop):
     segment = save_segment("Came in", 'did("Signed In"):>=1', purpose="measure")
     refresh_views(chika)

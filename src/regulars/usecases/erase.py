@@ -53,6 +53,8 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
         profiles += _same_person(profile)
     list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in profiles]).order_by("pk"))
     names, rows = names_of(profiles), rows_of(profiles)
+    # Before the lists of the home folder: what they lack is copied later, and only this transaction knows the names.
+    transaction.on_commit(lambda: delete_mails(names) and None)
     before = count(rows)
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
@@ -69,7 +71,6 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     after = count(rows_of(profiles))
     erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
     record_erasure(erasure)
-    transaction.on_commit(lambda: delete_mails(names) and None)
     return erasure
 
 

@@ -118,13 +118,19 @@ def _write_and_issue(
         if outcome is not None:
             write_for_rules(login.profile, outcome)
         return stopped if stopped else _ask_and_issue(login, issue, started)
+    done: list[T | InteractionRequired | Denied] = []
+    committed: list[bool] = []
     try:
         with changes(login.profile, "rules") as c:
+            transaction.on_commit(lambda: committed.append(True))
             write_for_rules(login.profile, outcome)
             c.refresh_views()  # for the choice of a question
-            return stopped if stopped else _ask_and_issue(login, issue, started)
+            done.append(stopped if stopped else _ask_and_issue(login, issue, started))
+        return done[0]
     except Exception:
         log.exception("writes of rules about profile %s failed; the login continues", login.profile.pk)
+        if committed:  # what failed came after it, as the file of the journal: nothing is counted and issued twice
+            return done[0]
         login.progress = progress
         return stopped if stopped else _ask_and_issue(login, issue, started)
 

@@ -80,6 +80,27 @@ def test_a_fault_is_kept_and_tried_again_later(done):
     assert len(done) == 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_job_that_was_committed_is_not_run_again(done):
+    """Something after the commit failed: a file on a full disk."""
+
+    def full():
+        raise OSError
+
+    def writes(payload):
+        done.append("written")
+        transaction.on_commit(full)
+
+    handles("write")(writes)
+    job = enqueue("write", {})
+    run_jobs.run_due()
+    Job.objects.update(due_at=timezone.now())
+    run_jobs.run_due()
+
+    job.refresh_from_db()
+    assert (job.state, done) == ("done", ["written"])
+
+
 def test_writes_of_a_failing_handler_are_rolled_back():
     def writes_then_fails(payload):
         enqueue("follow-up", {})

@@ -148,8 +148,12 @@ def pause_before_attempt(attempt: int) -> float:
 
 
 def _owned(job: Job) -> QuerySet[Job]:
-    """Match the job while this worker owns its lease: a worker thought dead must not overwrite its successor."""
-    return Job.objects.filter(pk=job.pk, leased_by=job.leased_by, attempts=job.attempts)
+    """Match the job while this worker owns its lease: a worker thought dead must not overwrite its successor.
+
+    Nor is a job run again whose work was committed, where something after the commit failed.
+    """
+    owned = Job.objects.filter(pk=job.pk, leased_by=job.leased_by, attempts=job.attempts)
+    return owned.exclude(state=Job.State.DONE)
 
 
 @dataclass
