@@ -182,9 +182,11 @@ def _erasures_of_database() -> list[ListedErasure]:
 
 def _journal_of_database() -> list[JournalLine]:
     try:
-        return lines_of(JournalEntry.objects.order_by("at"))
-    except (DatabaseError, Invalid):  # it may be of an older version, or hold what another key encrypted
+        lines = lines_of(JournalEntry.objects.order_by("at"))
+    except DatabaseError:  # it may be of an older version
         return []
+    # A row does not say its key: this machine may have got another one since, and its journal's lines name theirs.
+    return [line for line in lines if is_readable(line, settings.SECRET_KEY)]
 
 
 def _journal_for(backup: Unpacked, journal: Sequence[JournalLine], *, without: bool) -> list[JournalLine]:

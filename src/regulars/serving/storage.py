@@ -20,8 +20,6 @@ from django.db import DatabaseError, OperationalError, connection
 
 from regulars.base.errors import DomainError
 from regulars.base.lake.tables import check_tables
-from regulars.consent.erasures import list_path
-from regulars.consent.journal import journal_path
 
 MIN_FREE = 16 * 1024 * 1024  # bytes: SQLite's log and one commit of the lake need some
 PROBE = b"\0" * 4096
@@ -86,6 +84,10 @@ def folder_faults() -> Iterator[StorageFault]:
         if status.f_bavail * status.f_frsize < MIN_FREE:
             free = status.f_bavail * status.f_frsize // 1024
             yield StorageFault("disk_full", f"The disk of {folder} has {free:,} kB left.")
+    # Models cannot be imported before the settings are read, and a fault of the settings is named here too.
+    from regulars.consent.erasures import list_path
+    from regulars.consent.journal import journal_path
+
     for list_ in (list_path(), journal_path()):  # what a decision or an erasure waits for
         try:
             with contextlib.suppress(FileNotFoundError):
