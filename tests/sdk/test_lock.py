@@ -62,6 +62,7 @@ def test_wrong_password_shows_the_message_of_lock(page: Page, town: Town):
 def test_sign_up_fields_are_known_once_the_mail_is_opened(page: Page, town: Town):
     open_lock(page, town)
     page.locator(".auth0-lock").get_by_text("Sign Up").first.click()
+    expect(page.locator(".auth0-lock-submit")).to_have_text("Sign Up")  # what is typed while Lock changes over is lost
     page.get_by_placeholder("your shoe size").fill("39")
     fill_in(page, "mila@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("mila@example.com")
