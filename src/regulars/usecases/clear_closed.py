@@ -8,6 +8,7 @@ lines of rules. Jobs clear them at once, without making the customer wait.
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 from regulars.base import clock
@@ -30,6 +31,7 @@ from .event_traits import WITH_TRAITS
 
 JOB = "profiles.clear_closed"
 EVENTS_JOB = "profiles.clear_event_traits"
+PORTION = 10  # customers whose events are cleared in one transaction: each may have thousands
 
 
 def queue_clearing(profile_ids: Collection[int]) -> None:
@@ -48,8 +50,9 @@ def clear_closed(payload: dict[str, Any]) -> None:
     ):
         clear(profile)
     with_traits = Event.objects.filter(WITH_TRAITS, profile_id__in=payload["profiles"], source__isnull=False)
-    if found := sorted(set(with_traits.values_list("profile_id", flat=True))):
-        enqueue(EVENTS_JOB, {"profiles": found})
+    found = iter(sorted(set(with_traits.values_list("profile_id", flat=True))))
+    while portion := list(islice(found, PORTION)):
+        enqueue(EVENTS_JOB, {"profiles": portion})
 
 
 def clear(profile: Profile) -> None:
