@@ -130,17 +130,6 @@ def test_own_events_count_after_an_objection_to_measuring(make_customer, standar
     assert states(segment) == {chika.pk: "in"}
 
 
-def test_yes_to_single_attributes_is_none_to_events_of_sources(make_customer, standard_setup):
-    segment = save_segment("Looked", 'did("Product Viewed")', "message")
-    chika, dov = make_customer(yes=()), make_customer(yes=("message",))
-    with changes(chika, "test") as c:
-        c.decide(Decision("message", "given", "profile", pieces=("gender",)))
-    for profile in (chika, dov):
-        looks(profile)
-
-    assert {key for key, state in states(segment).items() if state == "in"} == {dov.pk}
-
-
 def test_builder_offers_no_events_that_may_not_be_used(make_customer, standard_setup):
     people = [make_customer() for _ in range(3)]
     for profile in people:

@@ -15,7 +15,7 @@ from regulars.events.own_events import is_own_name
 from .models import Purpose
 from .purposes import get_purpose
 
-# Stands among the open purposes in a permitted view, when events of sources may not be used of the customer for its purpose.
+# Stands among the open purposes in the permitted views of a customer who ended the interest that events of sources rest on.
 EVENTS_CLOSED = "events:closed"
 GROUP_KINDS = frozenset({"measure"})
 WHY_STOPPED = {

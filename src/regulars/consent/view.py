@@ -285,8 +285,8 @@ def permitted_by_purpose(
     for profile in profiles:
         status = statuses[profile.pk]
         all_open = sorted(purpose.key for purpose in purposes if status.allows(purpose))
+        open_purposes = all_open if status.fact_stands(SENT) else [*all_open, EVENTS_CLOSED]
         for purpose in purposes:
-            open_purposes = all_open if _uses_events(status, purpose, SENT) else [*all_open, EVENTS_CLOSED]
             traits = _values(_permitted(purpose, status, facts, attributes))
             by_place = _differences(traits, purpose, status, facts, attributes)
             terms, shown_terms = terms_of({**traits, CONSENT_PATH: open_purposes}), None
