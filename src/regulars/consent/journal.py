@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -133,18 +133,20 @@ def body_of(line: JournalLine) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def require_readable(lines: Iterable[JournalLine], key: str) -> None:
-    """Raise `Invalid("journal_unreadable")` for an entry under this key that cannot be repeated.
+def readable(lines: Iterable[JournalLine], key: str) -> Iterator[JournalLine]:
+    """Yield the entries. Raises `Invalid("journal_unreadable")` for one under this key that cannot be repeated.
 
     What is in it is damaged, or a newer version wrote it. Leaving it out could open what it closed.
     """
+    name = key_id(key)
     for line in lines:
-        if line.key == key_id(key) and not is_readable(line, key):
+        if line.key == name and not is_readable(line, key):
             raise Invalid(
                 "journal_unreadable",
                 f"The entry {line.id} of {FILE} of {line.at:%Y-%m-%d %H:%M} is damaged, or of a newer version, so what a "
                 "customer withdrew or deleted might come back. Use the journal of another machine, or the newer version.",
             )
+        yield line
 
 
 def is_readable(line: JournalLine, key: str) -> bool:
@@ -159,8 +161,7 @@ def check_journal() -> tuple[int, int]:
 
     Raises `Invalid("journal_unreadable")`.
     """
-    require_readable(read(journal_path()), settings.SECRET_KEY)
-    known = ids_in(read(journal_path()))
+    known = ids_in(readable(read(journal_path()), settings.SECRET_KEY))
     missing = sum(pk not in known for pk in JournalEntry.objects.values_list("id", flat=True).iterator())
     return len(known), missing
 

@@ -34,7 +34,7 @@ from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
 from regulars.consent.journal import FILE as JOURNAL
-from regulars.consent.journal import is_readable, journal_path, keep_lines, lines_of, require_readable
+from regulars.consent.journal import is_readable, journal_path, keep_lines, lines_of, readable
 from regulars.consent.journal_file import JournalLine, read
 from regulars.consent.models import Erasure, JournalEntry
 from regulars.serving.storage import fault_of
@@ -200,10 +200,7 @@ def _journal_for(backup: Unpacked, journal: Sequence[JournalLine], *, without: b
             "of another installation. Restore in the folder of the installation that the backup is of, or in a new one, "
             f"with its {JOURNAL}.",
         )
-    if without:
-        own = [line for line in own if is_readable(line, backup.key)]
-    else:
-        require_readable(own, backup.key)
+    own = [line for line in own if is_readable(line, backup.key)] if without else list(readable(own, backup.key))
     begun = min((line.at for line in own if line.kind == JournalEntry.Kind.BEGUN), default=None)
     if not without and (begun is None or backup.made_at is None or begun > backup.made_at):
         raise Invalid(
