@@ -10,9 +10,8 @@ from regulars.profiles.contacts import contacts_of, proved_contacts
 from regulars.profiles.models import Fact, Profile
 
 from .fold import CUSTOMER_NO, NO
-from .models import ConsentEvent, ConsentState, Purpose, Restriction
+from .models import SAME_PERSON, ConsentEvent, ConsentState, Purpose, Restriction
 from .record import Decision
-from .status import SAME_PERSON
 from .suppressions import suppressed
 
 Action = ConsentEvent.Action

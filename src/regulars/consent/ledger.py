@@ -9,8 +9,7 @@ from regulars.profiles.find import canonical_profile, is_anonymous
 from regulars.profiles.models import Merge, Profile
 
 from .fold import YES, Folded, Joined, about_what, fold, join, step
-from .models import ConsentEvent, ConsentState
-from .status import SAME_PERSON
+from .models import SAME_PERSON, ConsentEvent, ConsentState
 
 Key = tuple[int, str]  # a profile and a purpose
 
@@ -90,13 +89,11 @@ def _is_hearsay(state: ConsentState) -> bool:
 
 
 def _merges(profiles: Iterable[int]) -> dict[Key, list[Joined]]:
-    at = dict(Merge.objects.filter(into__in=profiles, undone_at=None).values_list("source", "at"))
-    into = dict(Merge.objects.filter(into__in=profiles, undone_at=None).values_list("source", "into"))
+    merges = {each.source_id: each for each in Merge.objects.filter(into__in=profiles, undone_at=None)}
     found: dict[Key, list[Joined]] = {}
-    states = ConsentState.objects.filter(profile__in=at).select_related("event", "profile__merged_into")
+    states = ConsentState.objects.filter(profile__in=merges).select_related("event", "profile__merged_into")
     for state in states:
-        if _is_hearsay(state):
-            continue
-        merge = Joined(at[state.profile_id], state.folded)
-        found.setdefault((into[state.profile_id], state.purpose_id), []).append(merge)
+        if not _is_hearsay(state):
+            merge = merges[state.profile_id]
+            found.setdefault((merge.into_id, state.purpose_id), []).append(Joined(merge.at, state.folded))
     return found

@@ -15,6 +15,8 @@ from .fold import Folded, Yes
 
 # Advertising, and the profiling that it rests on: what an objection under Art. 21 (2) GDPR reaches.
 MARKETING_KINDS = frozenset({"personalise", "message", "enrich", "share", "sale"})
+# What came from another profile of the person: the key of a decision's evidence, and the method of a restriction.
+SAME_PERSON = "same_person"
 
 
 class Purpose(models.Model):
@@ -258,7 +260,7 @@ class Restriction(models.Model):
     @property
     def follows_another(self) -> bool:
         """Whether it was said of another profile of the person; after a restore of the backup it is not known yet of which."""
-        return self.because_of_id is not None or self.method == "same_person"
+        return self.because_of_id is not None or self.method == SAME_PERSON
 
     def said(self) -> dict[str, Any]:
         """Return what the journal keeps of it."""

@@ -25,7 +25,6 @@ NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
 BIRTHDATE, COUNTRY, TIME_ZONE = "birthdate", "country", "time_zone"
 TOO_YOUNG = gettext_noop("You are too young to allow this yourself.")
 ADVERTISING = "advertising"  # key of the evidence of an objection to any advertising
-SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
 # Customers may lift a "do not share" of their browser at any time; a question asks again after twelve months at the earliest.
 GPC_RESTS = dt.timedelta(days=365)
 

@@ -17,12 +17,12 @@ from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.fold import CUSTOMER_NO
-from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.models import SAME_PERSON, ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.consent.refusal_links import RefusalLink
-from regulars.consent.status import ADVERTISING, SAME_PERSON
+from regulars.consent.status import ADVERTISING
 from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
 from regulars.profiles.contacts import contacts_of, holders_of
 from regulars.profiles.models import Profile
@@ -33,7 +33,7 @@ from .unit_of_work import Changes, changes
 Action = ConsentEvent.Action
 PORTION = 50  # profiles of one person that are changed in one transaction; a shared address may have thousands
 NEWCOMERS = "consent.close_for_newcomers"
-UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than an import writes a portion
+UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than a transaction that neither saw this one nor was seen by it
 LATEST = dt.timedelta(minutes=5)  # clocks of other systems differ
 LONGEST_WORDS = 1000
 

@@ -22,14 +22,13 @@ from regulars.profiles.contacts import holders_of
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.models import Profile
 
+from .refuse_consent import PORTION, UNTIL_COMMITTED
 from .unit_of_work import Changes, changes
 
 LIFTING = "consent.mail_lifting"  # the job that informs the customer
 NOTICE = dt.timedelta(days=3)
 LONGEST_REASON = 1000
-PORTION = 50
 ALSO, NO_LONGER = "consent.restrict_others", "consent.lift_others"
-UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than a transaction that did not see it, nor was seen by it
 
 
 def restrict(profile: Profile, method: str, actor: str = CUSTOMER, reason: str = "") -> Restriction:
