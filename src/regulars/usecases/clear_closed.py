@@ -8,7 +8,6 @@ lines of rules. Jobs clear them at once, without making the customer wait.
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import islice
 from typing import Any
 
 from regulars.base import clock
@@ -50,9 +49,9 @@ def clear_closed(payload: dict[str, Any]) -> None:
     ):
         clear(profile)
     with_traits = Event.objects.filter(WITH_TRAITS, profile_id__in=payload["profiles"], source__isnull=False)
-    found = iter(sorted(set(with_traits.values_list("profile_id", flat=True))))
-    while portion := list(islice(found, PORTION)):
-        enqueue(EVENTS_JOB, {"profiles": portion})
+    found = list(with_traits.order_by("profile_id").values_list("profile_id", flat=True).distinct())
+    for start in range(0, len(found), PORTION):
+        enqueue(EVENTS_JOB, {"profiles": found[start : start + PORTION]})
 
 
 def clear(profile: Profile) -> None:

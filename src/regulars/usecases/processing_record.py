@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -141,7 +141,8 @@ class ProcessingRecord:
 def processing_record() -> ProcessingRecord:
     recipients = recipients_by_purpose()
     attributes = list(Attribute.objects.order_by("key"))
-    origins = _origins(attributes)
+    rules = _rules(attributes)
+    origins = _origins(attributes, rules)
     received = _received()
     records = tuple(
         AttributeRecord(
@@ -163,7 +164,7 @@ def processing_record() -> ProcessingRecord:
         SUBJECTS,
         tuple(_purpose(each, records, recipients) for each in Purpose.objects.filter(active=True).order_by("key")),
         records,
-        _rules(attributes),
+        rules,
         tuple(_processors()),
         _retention(),
         MEASURES,
@@ -192,10 +193,9 @@ def _retention() -> tuple[RetentionRecord, ...]:
     return tuple(RetentionRecord(key, kind.label, days[key], kind.why, waiting.get(key)) for key, kind in KINDS.items())
 
 
-def _origins(attributes: Iterable[Attribute]) -> defaultdict[str, list[Origin]]:
+def _origins(attributes: Sequence[Attribute], rules: Iterable[RuleRecord]) -> defaultdict[str, list[Origin]]:
     """Return attribute → where its values come from, of what is switched on now."""
     found: defaultdict[str, list[Origin]] = defaultdict(list)
-    attributes = list(attributes)
     for keys, origin in (*_login_methods(), *_questions(), *_lookups(), *_events(attributes)):
         for key in keys:
             found[key].append(origin)
@@ -204,7 +204,7 @@ def _origins(attributes: Iterable[Attribute]) -> defaultdict[str, list[Origin]]:
             found[key].append(Origin("conclusion", "Regulars", follows_from=(premise,)))
     grants = ClientGrant.objects.select_related("client").order_by("client__name")
     writers = sorted({each.client.name for each in grants if WRITES_USERS & set(each.scopes)})
-    for rule in _rules(attributes):
+    for rule in rules:
         for key in rule.metadata:
             found[key].append(Origin("rule", rule.name))
     for each in attributes:
