@@ -38,7 +38,7 @@ def why_no_segment(purpose: Purpose) -> str:
 
 def why_no_row(purpose: Purpose) -> str:
     """Return why no row about one person leaves for a purpose, as a key of `WHY_STOPPED`; empty: it may."""
-    return why_no_segment(purpose) or ("purpose_is_for_groups" if purpose.kind in GROUP_KINDS else "")
+    return why_no_segment(purpose) or why_no_question(purpose)
 
 
 def why_no_question(purpose: Purpose) -> str:

@@ -284,8 +284,9 @@ def permitted_by_purpose(
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         status = statuses[profile.pk]
-        all_open = sorted(purpose.key for purpose in purposes if status.allows(purpose))
-        open_purposes = all_open if status.fact_stands(SENT) else [*all_open, EVENTS_CLOSED]
+        open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
+        if not status.fact_stands(SENT):
+            open_purposes.append(EVENTS_CLOSED)
         for purpose in purposes:
             traits = _values(_permitted(purpose, status, facts, attributes))
             by_place = _differences(traits, purpose, status, facts, attributes)
