@@ -14,8 +14,10 @@ from regulars.base import clock
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
-from regulars.consent.models import ConsentState, Restriction
+from regulars.consent.models import ConsentState, PermittedView, Restriction, Widening
+from regulars.consent.purposes import PurposeText
 from regulars.consent.record import Decision
+from regulars.consent.view import current_views
 from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct
 from regulars.destinations.models import DirectDisclosure
 from regulars.profiles.find import get_or_create_by_identity
@@ -25,6 +27,7 @@ from regulars.usecases import (
     retention,
     same_person,  # noqa: F401 - its handler registers itself
 )
+from regulars.usecases.decide_consent import change_purpose
 from regulars.usecases.merge import merge
 from regulars.usecases.refuse_consent import Refusal, refuse
 from regulars.usecases.restrict import announce_lifting, lift_due, restrict
@@ -80,6 +83,25 @@ def test_lifting_that_the_customer_calls_off_meanwhile_does_not_happen(chika):
     chika.refresh_from_db()
     assert chika.restricted_at
     assert Restriction.objects.get().lifted_at is None
+
+
+def test_purpose_is_widened_after_the_yes_that_was_being_given(chika):
+    """The walk through those who had allowed it would not see them, and their views of before would stay."""
+
+    def allow() -> None:
+        with changes(chika, "test") as c:
+            yes = c.decide(Decision("personalise", "given", "profile"))
+            c.learn([NewFact("gender", "female", "declared", "question:gender@1", consents=[yes.pk])])
+
+    def widen() -> None:
+        change_purpose("personalise", PurposeText("A shop that fits you", "For anything at all."), widened=True)
+        run_due()
+
+    meanwhile(allow, widen)
+
+    assert not Widening.objects.exists()
+    assert current_views().filter(profile=chika).exists()
+    assert not PermittedView.objects.filter(profile=chika, traits__has_key="gender").exists()
 
 
 def test_carrying_on_the_refusals_of_many_locks_no_rows_out_of_order(chika):

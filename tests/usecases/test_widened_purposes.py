@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.utils import timezone
 
@@ -11,7 +13,7 @@ from regulars.base.jobs.run_jobs import lease_next, run_due, run_job
 from regulars.consent.models import PermittedView, Purpose, Widening
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import Decision
-from regulars.consent.view import may, served_user, view, with_served_traits
+from regulars.consent.view import current_views, may, served_user, view, with_served_traits
 from regulars.profiles.assertions import Place
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
@@ -190,3 +192,14 @@ def test_segment_saved_during_the_walk_counts_no_one_who_is_closed(crowd):
     evaluate_for_every_customer(segment, deliver_entered=False)
 
     assert members("more-women") == 0
+
+
+def test_yes_that_was_committed_while_the_purpose_was_widened_opens_no_cached_view(crowd):
+    late = crowd[-1]
+    widen()
+    # PostgreSQL lets the older page commit after the change has begun, with a later time.
+    late.consent_states.filter(purpose="personalise").update(since=timezone.now() + dt.timedelta(seconds=5))
+
+    assert not may(late, "personalise")
+    assert not current_views().filter(profile=late).exists()
+    assert matching_now(parse_search("gender:female"), "measure", [late.pk]) == set()

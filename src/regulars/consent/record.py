@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef
 
 from regulars.base import clock
@@ -56,6 +56,16 @@ class Recorded:
 
     events: list[ConsentEvent]
     first_of: dict[int, int]
+
+
+def wait_for_decisions() -> None:
+    """Wait until the decisions that are being recorded are committed; others wait for the end of this transaction.
+
+    Who changes what every decision means sees all that were made before. On SQLite one transaction writes at a time.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f'LOCK TABLE "{ConsentEvent._meta.db_table}" IN SHARE MODE')
 
 
 @transaction.atomic

@@ -27,7 +27,7 @@ from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import KnownFact, Value, expired, resolve_all
 
 from .fold import YES
-from .models import ConsentState, PermittedView, Purpose, Widening
+from .models import ConsentEvent, ConsentState, PermittedView, Purpose, Widening
 from .purposes import get_purpose
 from .status import ConsentStatus
 from .uses import EVENTS_CLOSED
@@ -228,22 +228,28 @@ def current_views() -> QuerySet[PermittedView]:
 def has_outdated_views(profile: str = "pk") -> Exists:
     """Match customers of whom a widened purpose closed something that their cached views and memberships still have.
 
-    `profile` is the column with their id. Who decided since is recomputed already. Without a walk under way the table of
-    walks is empty, and nothing else is read.
+    `profile` is the column with their id. Who allowed the purpose as it is now is recomputed already; the version tells it,
+    and not the time: an older page may be sent, and commit, while the purpose is changed. Without a walk under way the table
+    of walks is empty, and nothing else is read.
     """
     allowed = ConsentState.objects.filter(
-        profile=OuterRef(OuterRef(profile)), purpose=OuterRef("purpose"), status__in=YES, since__lt=OuterRef("begun_at")
+        profile=OuterRef(OuterRef(profile)),
+        purpose=OuterRef("purpose"),
+        status__in=YES,
+        event__purpose_version__lt=OuterRef("purpose__consents_from"),
     )
     return Exists(Widening.objects.filter(Exists(allowed), after__lt=OuterRef(profile)))
 
 
 def has_outdated_views_sql(profile_id: str) -> str:
     """Return the same as a condition of plain SQL on a column with a profile's id."""
-    walks, states = Widening._meta.db_table, ConsentState._meta.db_table
+    walks, states, events, purposes = (each._meta.db_table for each in (Widening, ConsentState, ConsentEvent, Purpose))
     given = ", ".join(f"'{action}'" for action in sorted(YES))
     return (
-        f"EXISTS (SELECT 1 FROM {walks} w JOIN {states} s ON s.purpose_id = w.purpose_id AND s.profile_id = {profile_id}"  # noqa: S608 - our own names
-        f' WHERE w."after" < {profile_id} AND s.status IN ({given}) AND s.since < w.begun_at)'
+        f"EXISTS (SELECT 1 FROM {walks} w JOIN {purposes} u ON u.key = w.purpose_id"  # noqa: S608 - our own names
+        f" JOIN {states} s ON s.purpose_id = w.purpose_id AND s.profile_id = {profile_id}"
+        f" JOIN {events} d ON d.id = s.event_id AND d.purpose_version < u.consents_from"
+        f' WHERE w."after" < {profile_id} AND s.status IN ({given}))'
     )
 
 

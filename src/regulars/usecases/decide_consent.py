@@ -15,7 +15,7 @@ from regulars.consent.ledger import drop_expired
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose, Widening
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
-from regulars.consent.record import Decision
+from regulars.consent.record import Decision, wait_for_decisions
 from regulars.consent.status import TOO_YOUNG, is_barred
 from regulars.consent.suppressions import release
 from regulars.profiles.contacts import holders_of, proved_contacts
@@ -142,6 +142,9 @@ def change_purpose(
 
     Raises as `consent.purposes.reword`. The gate is closed when this returns; jobs recompute those who had consented.
     """
+    if widened:
+        list(Widening.objects.select_for_update().filter(purpose=key))  # first, as the walk does
+        wait_for_decisions()
     purpose = reword(key, wording, widened=widened, still_right=still_right)
     if direct_marketing is not None and direct_marketing != purpose.is_direct_marketing:
         purpose.direct_marketing = direct_marketing
