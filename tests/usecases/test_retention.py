@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from regulars.base import clock
 from regulars.base.jobs.models import Job
+from regulars.consent.erasures import fingerprint
+from regulars.consent.models import Erasure, KeptDecision
 from regulars.consent.record import Decision, record
 from regulars.consent.view import view
 from regulars.destinations.models import Delivery, Destination
+from regulars.events.models import Event
 from regulars.events.record import record as happened
 from regulars.interfaces.account.labels import RETENTION
 from regulars.interfaces.console.models import AuditEntry
@@ -21,6 +26,8 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
 from regulars.usecases.decide_consent import decide
+from regulars.usecases.erase import erase_nameless_visitors
+from regulars.usecases.merge import merge
 from regulars.usecases.retention import KINDS, PORTION, apply_retention, days_of, set_retention, starts, upcoming
 from regulars.usecases.unit_of_work import changes
 
@@ -134,6 +141,46 @@ def test_retracted_facts_and_old_visitors_are_deleted(chika, later):
     assert (gone["retracted"], gone["visitors"]) == (1, 1)
     assert list(Profile.objects.all()) == [chika]
     assert days_of()["retracted"] == KINDS["retracted"].days == 30
+
+
+def test_nameless_visitors_are_erased_together_and_named_ones_one_by_one(chika, later):
+    def visitor(cookie):
+        found, _ = get_or_create_by_identity("anonymous", cookie)
+        happened(found.pk, "Page Viewed", {})
+        decide(found, Decision("personalise", "refused", "profile"))
+        return found
+
+    first = visitor("first")
+    with_browsers = visitor("second")
+    merge(visitor("third"), with_browsers)
+    named = visitor("named")
+    learn(
+        named,
+        [NewFact("email", "v@example.com", "declared", "app:shop", basis="legitimate_interest", purpose="measure")],
+    )
+    later(days=396)
+    gone = apply_retention()
+
+    assert gone["visitors"] == 3
+    assert list(Profile.objects.all()) == [chika]
+    assert not Event.objects.exclude(profile_id=chika.pk).exists()
+    together, alone = sorted(Erasure.objects.all(), key=lambda each: -len(each.profiles))
+    assert (len(together.profiles), alone.profiles) == (3, [named.pk])
+    assert fingerprint(first.user_id) in together.who
+    assert together.removed["events.Event"] == [3, 0]
+    assert KeptDecision.objects.values("person").distinct().count() == 3
+    jobs = Job.objects.filter(kind="lake.leave", payload={"profiles": together.profiles})
+    assert jobs.count() == 1
+
+
+def test_number_of_queries_does_not_grow_with_visitors(later):
+    def queries(number):
+        Profile.objects.bulk_create(Profile(user_id=f"anonymous|{number}-{each}") for each in range(number))
+        with CaptureQueriesContext(connection) as found:
+            assert erase_nameless_visitors(Profile.objects.all()) == number
+        return len(found)
+
+    assert queries(50) <= queries(5) + 3  # SQLite deletes a hundred at a time
 
 
 def test_every_kind_ends_by_itself_with_a_reason():

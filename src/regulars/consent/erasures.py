@@ -115,12 +115,12 @@ class ListCopier:
         self.latest = max(found.values(), default=self.latest)
 
 
-def keep_ledger(profiles: Iterable[Profile]) -> int:
-    """Keep decisions of erased customers without customer and evidence. Returns how many."""
-    person = uuid.uuid4()
+def keep_ledger(people: Iterable[Iterable[Profile]]) -> int:
+    """Keep decisions of erased persons, by their profiles, without person and evidence. Returns how many."""
+    person_of = {profile.pk: person for profiles in people for person in [uuid.uuid4()] for profile in profiles}
     rows = [
         KeptDecision(
-            person=person,
+            person=person_of[event.profile_id],
             purpose_id=event.purpose_id,
             purpose_version=event.purpose_version,
             notice_id=event.notice_id,
@@ -129,7 +129,7 @@ def keep_ledger(profiles: Iterable[Profile]) -> int:
             at=event.at,
             method=event.method,
         )
-        for event in ConsentEvent.objects.filter(profile__in=list(profiles)).order_by("id")
+        for event in ConsentEvent.objects.filter(profile__in=list(person_of)).order_by("id")
     ]
     KeptDecision.objects.bulk_create(rows, batch_size=500)
     return len(rows)

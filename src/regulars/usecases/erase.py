@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
+from collections.abc import Collection
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
@@ -22,10 +23,22 @@ from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.contacts import facts_with, profiles_without_account, proved_contacts
 from regulars.profiles.find import canonical_profile
-from regulars.profiles.models import Fact, Profile, ProviderAnswer
+from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
-from .personal_data import Names, count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
+from .merge import ANONYMOUS as BROWSER
+from .personal_data import (
+    CLAIMED,
+    NO_NAMES,
+    Names,
+    count,
+    delete_mails,
+    end_sessions,
+    identifiers_of,
+    names_of,
+    rows_of,
+    sweep,
+)
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
@@ -52,10 +65,9 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     if asked_by not in (RETENTION, RESTORE):
         profiles += _same_person(profile)
     list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in profiles]).order_by("pk"))
-    names, rows = names_of(profiles), rows_of(profiles)
+    names = names_of(profiles)
     # Before the lists of the home folder: what they lack is copied later, and only this transaction knows the names.
     transaction.on_commit(lambda: delete_mails(names) and None)
-    before = count(rows)
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
     refused = identifiers_of(profiles) if asked_by != RETENTION and days_kept(ERASED_IDS) != 0 else ()
@@ -65,13 +77,53 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
     revoke_for_erasure(profiles, erasure.pk)
     suppress_erased(profiles)
+    _finish(erasure, [profiles], names, keep_events=keep_events)
+    return erasure
+
+
+@repeat_after_deadlock
+@transaction.atomic
+def erase_nameless_visitors(visitors: QuerySet[Profile]) -> int:
+    """Erase, of at most a thousand visitors, those who are known by the ids of browsers alone. Returns how many.
+
+    For the retention: all in one transaction with one proof and one removal from the lake. No text is searched for them:
+    what may hold the id of a browser (a message, a job, a refused event) is kept for a shorter time than a visitor.
+    """
+    found = list(_nameless(visitors).values_list("pk", flat=True))
+    both = Profile.objects.filter(pk__in=found) | Profile.objects.filter(merged_into__in=found)
+    locked = list(both.select_for_update().order_by("pk"))
+    # Who signed in, gave a name or came back before they were locked is no longer one of them.
+    people: dict[int, list[Profile]] = {
+        number: [] for number in _nameless(visitors).filter(pk__in=found).values_list("pk", flat=True)
+    }
+    for each in locked:
+        people.get(each.merged_into_id or each.pk, []).append(each)
+    if not people:
+        return 0
+    everybody = [each for person in people.values() for each in person]
+    erasure = Erasure(asked_by=RETENTION, who=sorted(fingerprint(each.user_id) for each in everybody))
+    erasure.profiles = [each.pk for each in everybody]
+    erasure.disclosures = [row.pk for row in queue_erasure_requests(everybody)]
+    _finish(erasure, people.values(), NO_NAMES, keep_events=False)
+    return len(people)
+
+
+def _nameless(visitors: QuerySet[Profile]) -> QuerySet[Profile]:
+    names = Fact.objects.filter(profile=OuterRef("pk"), attribute__in=CLAIMED)
+    ids = Identity.objects.filter(profile=OuterRef("pk")).exclude(provider=BROWSER)
+    return visitors.filter(~Exists(names), ~Exists(ids), account=None)
+
+
+def _finish(erasure: Erasure, people: Collection[list[Profile]], names: Names, *, keep_events: bool) -> None:
+    """Delete the rows of each person's profiles and the texts that name them, and record the proof."""
+    profiles = [each for person in people for each in person]
+    before = count(rows_of(profiles))
     if days_kept(LEDGER) != 0:
-        keep_ledger(profiles)
+        keep_ledger(people)
     swept = _delete(profiles, names, keep_events=keep_events) | sweep(names)
     after = count(rows_of(profiles))
     erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
     record_erasure(erasure)
-    return erasure
 
 
 def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:

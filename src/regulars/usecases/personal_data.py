@@ -190,6 +190,9 @@ class Names:
         return self.without(value) != value
 
 
+NO_NAMES = Names(frozenset(), frozenset())
+
+
 def _forms(name: str) -> set[str]:
     """Return a name as texts, JSON and addresses of pages write it."""
     return {
@@ -324,6 +327,8 @@ def end_sessions(accounts: Iterable[int], names: Names) -> int:
     """
     store = session_store()
     keys = {str(account) for account in accounts}
+    if not keys and not names:
+        return 0
     ended = 0
     for session in Session.objects.iterator(chunk_size=500):
         data = store().decode(session.session_data)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
 from django.apps import apps
 from django.db import transaction
@@ -30,7 +31,7 @@ from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
-from .erase import ERASED_IDS, LEDGER, RETENTION, erase_customer
+from .erase import ERASED_IDS, LEDGER, RETENTION, erase_customer, erase_nameless_visitors
 from .lake import queue_lake_expiry
 
 PORTION = 1000
@@ -96,6 +97,11 @@ def _customers(before: dt.datetime) -> QuerySet[Profile]:
 def _erase_profiles(rows: QuerySet[Model], before: dt.datetime) -> int:
     """Erase one after the other, but for those who came back, or were restricted, while others were erased."""
     return sum(_erase_inactive(rows, number) for number in list(rows.values_list("pk", flat=True)))
+
+
+def _erase_visitors(rows: QuerySet[Model], before: dt.datetime) -> int:
+    """Erase those without a name together, and the others one after the other."""
+    return erase_nameless_visitors(cast("QuerySet[Profile]", rows)) + _erase_profiles(rows, before)
 
 
 @repeat_after_deadlock
@@ -192,7 +198,7 @@ KINDS: dict[str, DataKind] = {
         _delete_events,
     ),
     "visitors": DataKind(
-        "Visitors who never signed in", 395, "a year of seasons, and a month", _visitors, _erase_profiles
+        "Visitors who never signed in", 395, "a year of seasons, and a month", _visitors, _erase_visitors
     ),
     "customers": DataKind(
         "Inactive customers", 1095, "three years without a visit: they left", _customers, _erase_profiles
