@@ -103,7 +103,7 @@ def test_a_home_that_takes_no_file_is_named_by_the_kernels_own_error(tmp_path, m
 def test_a_database_of_another_version_is_named():
     recorder = MigrationRecorder(connection)
     recorder.record_applied("events", "9999_from_the_future")
-    assert codes() == ["database_newer"]
+    assert codes() == ["database_is_newer"]
 
     recorder.record_unapplied("events", "9999_from_the_future")
     last = recorder.migration_qs.filter(app="events").order_by("name").last()

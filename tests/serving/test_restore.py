@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 import tarfile
 import uuid
 from pathlib import Path
@@ -16,11 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.live import own_database
+from tests.machines import Machine, machine_like
 
 from regulars.base.errors import Invalid
 from regulars.base.home_folder import UNFINISHED, WORKERS, locked
 from regulars.consent.erasures import FILE, ListCopier, in_file, list_path
-from regulars.consent.journal import FILE as JOURNAL
 from regulars.consent.models import Erasure
 from regulars.interfaces.worker.work import Worker
 from regulars.operations import backup as backups
@@ -93,38 +90,6 @@ except Invalid as error:
 """
 
 
-class Machine:
-    """A home folder of its own, and the commands in it."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
-        self.home = folder / "home"
-        self.environment = {**kept, "REGULARS_HOME": str(self.home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
-        self.environment |= environment
-
-    def run(self, *command: object, code: str = "", fails: bool = False) -> str:
-        words = ["-c", code] if code else ["-m", "regulars.cli.__main__", *map(str, command)]
-        done = subprocess.run(
-            [sys.executable, *words], env=self.environment, capture_output=True, text=True, timeout=600, check=False
-        )
-        assert bool(done.returncode) == fails, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    @property
-    def list(self) -> Path:
-        return self.home / FILE
-
-    @property
-    def journal(self) -> Path:
-        return self.home / JOURNAL
-
-    def copy_lists(self, other: Machine) -> None:
-        """Copy what another machine knows, as `backups.md` says it."""
-        self.list.write_bytes(other.list.read_bytes())
-        self.journal.write_bytes(other.journal.read_bytes())
-
-
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
     """An installation with two customers, a backup of both; since then one was erased and the other withdrew."""
@@ -150,12 +115,6 @@ def empty(tmp_path_factory):
 @pytest.fixture
 def new(empty, tmp_path):
     return machine_like(empty, tmp_path)
-
-
-def machine_like(home: Path, folder: Path, **environment: str) -> Machine:
-    machine = Machine(folder, **environment)
-    shutil.copytree(home, machine.home)
-    return machine
 
 
 def test_new_machine_with_the_copied_list_erases_the_customer_again(old, new):

@@ -39,7 +39,8 @@ class ErrorHandlingGroup(click.Group):
 def setup_django(*, with_database: bool = True, during_restore: bool = False) -> None:
     """Set up Django in a folder that holds an installation. Raises `NotFound("no_installation")`, and makes nothing there.
 
-    While a restore is unfinished only commands with `during_restore` run; others raise `Conflict("restore_unfinished")`.
+    While a restore is unfinished, and over a database of a newer version, only commands with `during_restore` run; others
+    raise `Conflict`: `restore_unfinished`, `database_is_newer`.
     Only commands that need Django call this, so that the supervising process stays small.
     """
     import django
@@ -54,3 +55,7 @@ def setup_django(*, with_database: bool = True, during_restore: bool = False) ->
     # A worker on PostgreSQL, with its key in the environment, may start on a machine without the folder.
     home().mkdir(mode=0o700, parents=True, exist_ok=True)
     django.setup()
+    if with_database and not during_restore:
+        from regulars.base.db.database_version import refuse_newer_database
+
+        refuse_newer_database()

@@ -29,6 +29,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from regulars import __version__
 from regulars.base import clock
 from regulars.base.crypto import key_id
+from regulars.base.db.database_version import Migration, newer_migrations
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
@@ -122,13 +123,15 @@ def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
     Nothing may run meanwhile. A home with another key is a new machine, where a list of erasures is required; the journal
     has to reach back to the backup everywhere.
 
-    Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `erasures_unreadable`, `erasures_missing`,
-    `journal_unreadable`, `journal_missing`, `database_in_use`, `no_pg_dump`, `dump_failed`; `Conflict("home_in_use")`.
+    Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `backup_is_newer`, `erasures_unreadable`,
+    `erasures_missing`, `journal_unreadable`, `journal_missing`, `database_in_use`, `no_pg_dump`, `dump_failed`;
+    `Conflict("home_in_use")`.
     """
     home, since = Path(settings.HOME), since or Since()
     with locked(home / LOCK), locked(home / WORKERS), tempfile.TemporaryDirectory(dir=home) as folder:
         _refuse_others()
         backup = _unpack(path, Path(folder))
+        _refuse_newer(path, backup)
         unfinished = settings.HOME / UNFINISHED
         is_first = not unfinished.exists()
         erasures = [each for file in (list_path(), *since.lists) for each in in_file(file)]
@@ -263,6 +266,31 @@ def _unpack(path: Path, folder: Path) -> Unpacked:
     return Unpacked(folder, key, made_at)
 
 
+def _refuse_newer(path: Path, backup: Unpacked) -> None:
+    """Refuse a database of a newer version: this program would serve it, and overlook what only that one knows."""
+    try:
+        applied = _MIGRATIONS[connection.vendor](backup.database)
+    except sqlite3.Error:
+        raise Invalid("not_a_backup", f"{path.name} is no backup of Regulars: its database has no tables.") from None
+    if newer := newer_migrations(applied):
+        raise Invalid(
+            "backup_is_newer",
+            f"{path.name} is of a newer version than this program, which has no {newer}. Restore it with that version.",
+        )
+
+
+def _migrations_of_sqlite(database: Path) -> list[Migration]:
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as kept:
+        return kept.execute("SELECT app, name FROM django_migrations").fetchall()
+
+
+def _migrations_of_dump(database: Path) -> list[Migration]:
+    """Read the rows in PostgreSQL's text format: id, app, name and time between tabs."""
+    text = _run("pg_restore", "--data-only", "--table=django_migrations", "--file=-", str(database))
+    rows = [line.split("\t") for line in text.splitlines()]
+    return [(row[1], row[2]) for row in rows if len(row) == 4]
+
+
 def _dump_sqlite(target: Path) -> None:
     """Copy consistently with SQLite's backup API while others write."""
     source = sqlite3.connect(str(connection.settings_dict["NAME"]))
@@ -274,7 +302,7 @@ def _dump_sqlite(target: Path) -> None:
         source.close()
 
 
-def _load_sqlite(source: Path) -> Callable[[], None]:
+def _load_sqlite(source: Path) -> Callable[[], object]:
     """Copy the database beside the one it replaces, which takes space and time. Returns what exchanges the two."""
     name = Path(str(connection.settings_dict["NAME"]))
     draft = name.with_name(name.name + ".new")
@@ -302,8 +330,8 @@ def _exchange_sqlite(draft: Path, name: Path) -> None:
     _sync(name.parent)
 
 
-def _run(program: str, *arguments: str) -> None:
-    """Run a PostgreSQL program. The password goes by the environment, never by the command line."""
+def _run(program: str, *arguments: str) -> str:
+    """Run a PostgreSQL program. Returns what it prints. The password goes by the environment, never by the command line."""
     if shutil.which(program) is None:
         raise Invalid("no_pg_dump", f"{program} is not installed. It is part of the PostgreSQL client.")
     configured = connection.settings_dict
@@ -319,6 +347,7 @@ def _run(program: str, *arguments: str) -> None:
         raise Invalid(
             "dump_failed", f"{program} failed: {done.stderr.strip().splitlines()[-1:] or ['no reason given']}"
         )
+    return done.stdout
 
 
 def _name() -> str:
@@ -362,12 +391,16 @@ def _refuse_others() -> None:
         raise Invalid("database_in_use", f"Regulars runs with this database: {', '.join(others)}. Stop it first.")
 
 
-_DUMPS: dict[str, Callable[[Path], None]] = {
+_DUMPS: dict[str, Callable[[Path], object]] = {
     "sqlite": _dump_sqlite,
     "postgresql": lambda target: _run("pg_dump", "--format=custom", "--no-owner", f"--file={target}"),
 }
+_MIGRATIONS: dict[str, Callable[[Path], list[Migration]]] = {
+    "sqlite": _migrations_of_sqlite,
+    "postgresql": _migrations_of_dump,
+}
 # What prepares a database of this kind for the exchange, and returns what carries it out.
-_LOADS: dict[str, Callable[[Path], Callable[[], None]]] = {
+_LOADS: dict[str, Callable[[Path], Callable[[], object]]] = {
     "sqlite": _load_sqlite,
     "postgresql": lambda source: partial(
         _run, "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}",

@@ -19,6 +19,7 @@ from django.db.models import Q
 from regulars.accounts.models import Account
 from regulars.base.addresses import Addresses
 from regulars.base.crypto import hash_secret, random_secret
+from regulars.base.db.database_version import refuse_newer_database
 from regulars.base.errors import Conflict
 from regulars.base.home_folder import close
 from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
@@ -65,8 +66,9 @@ Credentials = dict[str, dict[str, str]]  # section of credentials.json → its f
 def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -> None:
     """Set up this installation. `report` receives messages about slow steps.
 
-    Raises `Conflict`: `demo_home`, `not_a_demo_home`.
+    Raises `Conflict`: `database_is_newer`, `demo_home`, `not_a_demo_home`.
     """
+    refuse_newer_database()
     _refuse_other_kind(demo=demo)
     call_command("migrate", verbosity=0, interactive=False)
     _close_stores()

@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from regulars.base.db.database_version import refuse_newer_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 
@@ -60,14 +61,16 @@ def database_faults() -> list[StorageFault]:
 
 
 def _version_faults(loader: MigrationLoader) -> list[StorageFault]:
-    applied, known = set(loader.applied_migrations), set(loader.graph.nodes) | set(loader.disk_migrations)
+    applied = set(loader.applied_migrations)
     if not applied:
         return [StorageFault("not_set_up", "Tables are missing. Run `regulars setup`.")]
     found = []
     if set(loader.graph.nodes) - applied:
         found.append(StorageFault("database_older", "The database is older than this program. Run `regulars setup`."))
-    if any(app in loader.migrated_apps for app, _ in applied - known):
-        found.append(StorageFault("database_newer", "The database is newer than this program. Start a newer version."))
+    try:
+        refuse_newer_database()
+    except DomainError as error:
+        found.append(StorageFault(error.code, error.message))
     return found
 
 

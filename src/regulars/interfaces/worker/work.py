@@ -11,6 +11,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
+from regulars.base.db.database_version import refuse_newer_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
@@ -66,7 +67,8 @@ SCHEDULE |= {
 class Worker:
     """Runs `threads` loops until `stop` is called; each finishes its current job.
 
-    One more keeps this machine's list of erasures and its journal complete. All stop when a restore begins in the home folder.
+    One more keeps this machine's list of erasures and its journal complete. All stop when a restore begins in the home folder,
+    and when a newer version takes the database over.
     """
 
     def __init__(self, threads: int = 2) -> None:
@@ -74,10 +76,11 @@ class Worker:
         self.fault: DomainError | None = None
         self.copiers = (ListCopier(), JournalCopier())
         self.threads = [threading.Thread(target=self._loop, args=(_work,), name=f"worker-{n}") for n in range(threads)]
-        self.threads.append(threading.Thread(target=self._loop, args=(self._copy_list,), name="worker-erasures"))
+        copying = (self._copy_list, refuse_newer_database)
+        self.threads.append(threading.Thread(target=self._loop, args=copying, name="worker-erasures"))
 
     def run(self) -> None:
-        """Work until `stop`. Raises `Conflict("restore_unfinished")`."""
+        """Work until `stop`. Raises `Conflict`: `restore_unfinished`, `database_is_newer`."""
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
@@ -88,10 +91,11 @@ class Worker:
     def stop(self) -> None:
         self.stopping.set()
 
-    def _loop(self, work: Callable[[], float]) -> None:
+    def _loop(self, work: Callable[[], float], check: Callable[[], None] = lambda: None) -> None:
         try:
             while not self.stopping.is_set():
                 refuse_unfinished_restore(settings.HOME)
+                check()
                 self.stopping.wait(self._iterate(work))
         except DomainError as fault:
             self.fault = fault
