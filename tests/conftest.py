@@ -76,14 +76,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneServer
 
 @pytest.hookimpl(trylast=True)  # after Django's plug-in, which has an order of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run only tests with a database on PostgreSQL; the result of the others does not depend on it."""
+    """Run only tests with a database on PostgreSQL, on whose results it bears, and long ones where they are asked for."""
     if hasattr(config, "workerinput"):
         longest_first(items)
+    if "long" not in config.option.markexpr:
+        _deselect(config, items, [item for item in items if item.get_closest_marker("long")])
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
-    with_database = [item for item in items if _uses_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not _uses_database(item)])
-    items[:] = with_database
+    _deselect(config, items, [item for item in items if not _uses_database(item)])
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=unwanted)
+    dropped = set(unwanted)
+    items[:] = [item for item in items if item not in dropped]
 
 
 def _uses_database(item: pytest.Item) -> bool:

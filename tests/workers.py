@@ -9,9 +9,16 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # The tests of these folders share a server that is slow to start; other tests share at most what their file starts.
-SHARING = ("tests/browser/", "tests/sdk/")
+SHARING = ("tests/browser/", "tests/sdk/", "tests/races/")
 # Tests that start servers run first, the longest before the others, so that the workers end together.
-FIRST = ("tests/browser/", "tests/server/test_demo.py", "tests/sdk/", "tests/server/", "tests/oidc/test_races.py")
+FIRST = (
+    "tests/browser/",
+    "tests/server/test_demo.py",
+    "tests/sdk/",
+    "tests/server/",
+    "tests/races/",
+    "tests/oidc/test_races.py",
+)
 
 
 class OneServerEach(LoadScopeScheduling):

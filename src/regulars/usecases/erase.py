@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -14,7 +15,7 @@ from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
 from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.email_address import canonical_email
-from regulars.base.errors import Invalid
+from regulars.base.errors import Invalid, NotFound
 from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers
 from regulars.consent.models import Erasure, JournalEntry, Retention
 from regulars.consent.suppressions import suppress_erased
@@ -60,11 +61,13 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     deletion requests (`destinations.disclosures`), and providers are asked to end their grants (`revoke_for_erasure`). The
     proof counts rows before and after. Profiles without an account that are the same person, by an address or a number
     that the customer has proved, are erased too, and that contact is taken from other customers' accounts.
+
+    It concerns the customer that the profile is by then: of one that was linked to another meanwhile, both are erased.
+    Raises `NotFound("customer_erased")` when that happened already.
     """
-    profiles = [profile, *profile.merged.all()]
-    if asked_by not in (RETENTION, RESTORE):
-        profiles += _same_person(profile)
-    list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in profiles]).order_by("pk"))
+    person = _hold(profile, asked_by)
+    profiles = person.profiles
+    _delete_contacts_of_others(person)
     names = names_of(profiles)
     # Before the lists of the home folder: what they lack is copied later, and only this transaction knows the names.
     transaction.on_commit(lambda: delete_mails(names) and None)
@@ -193,16 +196,57 @@ def find_customers(name: str) -> list[Profile]:
     return list({(each.merged_into or each).pk: each.merged_into or each for each in found}.values())
 
 
-def _same_person(profile: Profile) -> list[Profile]:
-    """Return the other profiles of a person, and delete the contact where another customer's account holds it unproved."""
-    contacts = proved_contacts(profile)
+@dataclass(frozen=True)
+class _Person:
+    """Who is erased, in locked rows: their customer, and every profile of theirs.
+
+    `unproved`: facts by which accounts of other customers hold a contact of theirs, by the id of that customer.
+    """
+
+    profile: Profile
+    profiles: list[Profile]
+    unproved: dict[int, list[Fact]]
+
+
+def _hold(profile: Profile, asked_by: str) -> _Person:
+    """Lock the rows of everyone whom an erasure concerns, in ascending order of their ids, and find them again under the locks.
+
+    Who belongs to the person may change until their rows are locked: then the locks are given back, and all are taken anew.
+    """
+    wanted = {profile.pk}
+    while True:
+        with transaction.atomic():
+            rows = {each.pk: each for each in Profile.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
+            own = rows.get(profile.pk)
+            if own is None:
+                raise NotFound("customer_erased", "This customer was erased.")
+            # What a restored backup repeats names every profile that it was about.
+            target = own.pk if asked_by == RESTORE else own.merged_into_id or own.pk
+            if target in rows:
+                found = _person_of(rows[target], asked_by)
+                missing = {each.pk for each in found.profiles} | found.unproved.keys()
+                if missing <= rows.keys():
+                    return replace(found, profiles=[rows[each.pk] for each in found.profiles])
+                wanted |= missing
+            wanted.add(target)
+            transaction.set_rollback(True)
+
+
+def _person_of(profile: Profile, asked_by: str) -> _Person:
+    profiles = [profile, *profile.merged.order_by("pk")]
+    contacts = set() if asked_by in (RETENTION, RESTORE) else proved_contacts(profile)
     if not contacts:
-        return []
-    found = profiles_without_account(contacts, but=profile)
-    by_owner: dict[Profile, list[Fact]] = {}
-    for fact in facts_with(contacts, but=profile).exclude(profile__in=found):
-        by_owner.setdefault(canonical_profile(fact.profile), []).append(fact)
-    for owner, facts in by_owner.items():
+        return _Person(profile, profiles, {})
+    others = profiles_without_account(contacts, but=profile)
+    unproved: dict[int, list[Fact]] = {}
+    for fact in facts_with(contacts, but=profile).exclude(profile__in=others):
+        unproved.setdefault(canonical_profile(fact.profile).pk, []).append(fact)
+    return _Person(profile, profiles + others, unproved)
+
+
+def _delete_contacts_of_others(person: _Person) -> None:
+    """Delete the person's contacts where another customer's account holds them unproved."""
+    for owner, facts in person.unproved.items():
         with changes(owner, "erased") as c:
             own = proved_contacts(c.profile)
             gone = [fact for fact in facts if fact.contact not in own]
@@ -210,7 +254,6 @@ def _same_person(profile: Profile) -> list[Profile]:
             c.profile.facts.filter(pk__in=[fact.pk for fact in gone]).delete()
             if gone:
                 c.refresh()
-    return found
 
 
 def _delete(profiles: list[Profile], names: Names, *, keep_events: bool) -> dict[str, int]:

@@ -8,6 +8,7 @@ removes it, an empty object clears the bag, and a key with a dot or a dollar sig
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from django.db import transaction
@@ -200,20 +201,23 @@ def delete_user(user_id: str, requested_by: str = "api") -> bool:
     """Erase the user of that id. Returns False for an unknown id, which is no error: the result is the same."""
     profile = find_by_user_id(user_id)
     if profile is not None:
-        erase_customer(profile, requested_by)
+        with suppress(NotFound):  # erased by another request meanwhile
+            erase_customer(profile, requested_by)
     return profile is not None
 
 
-def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOWN, *, notified_by: str = "") -> None:
-    """Make two customers one, under the id of `primary`. The caller has made sure that both are the same person.
+def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOWN, *, notified_by: str = "") -> Profile:
+    """Make two customers one, under the id of `primary`, and return them. The caller has made sure that both are the same person.
 
     Where one of the two has proved the address that an account of the other has unproved, this is that account's first
-    proof. Both are notified. Raises `Invalid`: `same_account`, `account_blocked`.
+    proof. Both are notified. Of customers who were linked to others meanwhile it links the ones that they are by then.
+    Raises `Conflict("identity_already_linked")`, `Invalid("account_blocked")`, `NotFound("customer_erased")`.
     """
-    if primary.pk == other.pk:
-        raise Invalid("same_account", gettext_noop("These two are one account already."))
     with changes([primary, other], why) as c:
-        if any(sign_in_block(profile) for profile in c.profiles):
+        primary, other = c.find(primary), c.find(other)
+        if primary.pk == other.pk:
+            raise Conflict("identity_already_linked", gettext_noop("These two are one account already."))
+        if sign_in_block(primary) or sign_in_block(other):
             raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
         proved = {each.pk: _proved_addresses(each) for each in (primary, other)}
         record_vouched(primary, proved[other.pk], why, replace(shown, customer=primary.pk), notified_by=notified_by)
@@ -223,24 +227,28 @@ def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOW
         if other.account:
             move_sessions(other.account, account_of(other.account))
         c.refresh()
+        return c.find(primary)
 
 
-@transaction.atomic
 def unlink(profile: Profile, identity: Identity, why: str, *, kept_session: str = "", notified_by: str = "") -> Profile:
     """Remove an identity with everything that it brought. Returns the profile that the identity has now.
 
     Every session of the customer ends but the one with the key `kept_session`: any of them may have begun with what is
     removed. The customers of both are notified.
-    Raises `Invalid`: `unknown_identity`, `last_login_method`, `main_identity`.
+    Raises `Invalid`: `unknown_identity`, `last_login_method`, `main_identity`; `NotFound("customer_erased")`.
     """
-    if identity.profile_id != profile.pk:
-        raise Invalid("unknown_identity", gettext_noop("This account has no such login method."))
-    if len(login_identities(profile)) < 2:
-        raise Invalid("last_login_method", gettext_noop("This is your only login method. Add another one first."))
-    owner = split(identity, why)
-    if profile.account:
-        end_sessions(profile.account, but=kept_session)
-    _notify_each([profile, owner], "login_method_removed", notified_by)
+    origin = [] if identity.origin is None else [identity.origin]
+    with changes([profile, *origin], why) as c:
+        # Under the lock: of two who each take away one of two login methods the second one keeps the last.
+        methods = {each.pk: each for each in login_identities(c.profile)}
+        if identity.pk not in methods and not c.profile.identities.filter(pk=identity.pk).exists():
+            raise Invalid("unknown_identity", gettext_noop("This account has no such login method."))
+        if len(methods) < 2:
+            raise Invalid("last_login_method", gettext_noop("This is your only login method. Add another one first."))
+        owner = split(methods.get(identity.pk, identity), why)
+        if c.profile.account:
+            end_sessions(c.profile.account, but=kept_session)
+        _notify_each([c.profile, owner], "login_method_removed", notified_by)
     return owner
 
 

@@ -17,6 +17,11 @@ DEADLOCK = "40P01"  # SQLSTATE
 TIMES = 3
 
 
+def is_deadlock(fault: Exception) -> bool:
+    """Return whether the database ended this transaction in favour of another one, so that it may be tried again."""
+    return getattr(fault.__cause__, "sqlstate", "") == DEADLOCK
+
+
 def repeat_after_deadlock(write: Callable[P, T]) -> Callable[P, T]:
     """Decorate what is one transaction, and reads anew what it writes: it is tried up to `TIMES` times."""
 
@@ -26,7 +31,7 @@ def repeat_after_deadlock(write: Callable[P, T]) -> Callable[P, T]:
             try:
                 return write(*args, **kwargs)
             except OperationalError as fault:
-                if getattr(fault.__cause__, "sqlstate", "") != DEADLOCK:
+                if not is_deadlock(fault):
                     raise
                 log.warning("%s waited for a transaction that waited for it, and begins again", write.__name__)
         return write(*args, **kwargs)

@@ -7,11 +7,15 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 
+from regulars.base.db.deadlocks import repeat_after_deadlock
+from regulars.base.errors import NotFound
 from regulars.interfaces.pages.language import show_languages_at
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import is_fresh, session_profile
@@ -28,7 +32,7 @@ def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[Custom
 
     `fresh` asks to sign in again unless the session is freshly authenticated (`pages.sessions.is_fresh`): a borrowed
     phone must not be enough. After the login the customer sees the page they asked for, or `home` instead of the effect
-    of a form: a form that was sent is not sent again.
+    of a form: a form that was sent is not sent again. A customer who is erased while the view runs signs in, too.
     """
 
     def decorate(view: CustomerView[P]) -> View[P]:
@@ -44,7 +48,16 @@ def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[Custom
                 return account_message(request, title, gettext_noop("Ask the shop if you think that is wrong."), 403)
             if fresh and not is_fresh(request):
                 return HttpResponseRedirect("/login?" + urlencode({"next": goes_to, "prompt": "login"}))
-            return view(request, profile, *args, **kwargs)
+            # Meanwhile the customer may be erased, between any two steps of the view.
+            try:
+                response = repeat_after_deadlock(view)(request, profile, *args, **kwargs)
+            except (NotFound, ObjectDoesNotExist, DatabaseError):
+                if Profile.objects.filter(pk=profile.pk).exists():
+                    raise
+            else:
+                if response.status_code < 400 or Profile.objects.filter(pk=profile.pk).exists():
+                    return response
+            return HttpResponseRedirect("/login?" + urlencode({"next": goes_to}))
 
         return guarded
 

@@ -7,11 +7,15 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from regulars.base.db.deadlocks import TIMES, is_deadlock
 from regulars.base.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from regulars.profiles.find import find_by_user_id
 
 WEAKER_SECURITY = "weaker_security"  # the type of a validation error: see management_api/compatibility.py
 CODE_OF_LOCATION = {"query": "invalid_query_string", "path": "invalid_uri"}
@@ -26,6 +30,8 @@ STATUS_OF: Mapping[type[DomainError], int] = {
 AUTH0_CODE_OF = {
     **dict.fromkeys(("user_exists", "email_taken", "weak_password"), "auth0_idp_error"),
     "name_taken": "conflict",
+    "customer_erased": "inexistent_user",
+    "unknown_identity": "inexistent_identity",
 }
 
 
@@ -49,6 +55,27 @@ def install_error_handlers(api: NinjaAPI) -> None:
     """Make the API answer every error in Auth0's body, whichever layer raised it."""
     for kind, convert in CONVERTERS.items():
         api.add_exception_handler(kind, partial(_respond, convert))
+    for lost in (ObjectDoesNotExist, DatabaseError):
+        api.add_exception_handler(lost, _respond_to_others_write)
+
+
+def _respond_to_others_write(request: HttpRequest, raised: Any) -> HttpResponse:
+    """Answer where another request wrote at the same time: begin again after a deadlock, and say so of a customer who is gone.
+
+    A customer may be erased between any two steps of a request that names them. Everything else is a fault of ours.
+    """
+    match = request.resolver_match
+    tries = getattr(request, "tries", 1)
+    if match and is_deadlock(raised):
+        if tries >= TIMES:
+            return error_response(ApiError(503, "database_busy", "Others write the same at this moment. Try again."))
+        request.tries = tries + 1  # type: ignore[attr-defined]
+        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        return response
+    user_id = str(match.kwargs.get("user_id", "")) if match else ""
+    if user_id and find_by_user_id(user_id) is None:
+        return error_response(ApiError(404, "inexistent_user", "The user does not exist."))
+    raise raised
 
 
 def _respond(convert: Callable[[Any], ApiError], request: HttpRequest, raised: Exception) -> HttpResponse:

@@ -20,7 +20,7 @@ from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insuf
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.profiles.assertions import Place
 from regulars.profiles.auth0_user import Auth0Identity
-from regulars.profiles.document import identities_at, rebuild
+from regulars.profiles.document import identities_at
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
 from regulars.usecases.link_accounts import TokenSignIn, check_link_by_token
@@ -57,8 +57,8 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
         other = _by_name(body)
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
-    link(primary, other, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
-    return Status(201, _readable_identities(primary))
+    one = link(primary, other, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
+    return Status(201, _readable_identities(one))
 
 
 @router.delete(
@@ -82,7 +82,6 @@ def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary
 
 def _readable_identities(profile: Profile) -> list[Auth0Identity]:
     """Return the identities that applications read, as of the user itself: ids that browsers and shops gave are not among them."""
-    rebuild(profile)
     return identities_at(profile, Place.RULES)
 
 
