@@ -15,7 +15,7 @@ from tests.openid import openid_provider, signing_key
 
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderError, _checked_metadata
-from regulars.profiles.document import ASSERTED_BY
+from regulars.profiles.known_customers import ASSERTED_BY
 from regulars.profiles.models import Profile
 
 LATER = int(time.time()) + 86400

@@ -56,6 +56,8 @@ EXAMPLES = {
     Thing.PROOF: ("email_verified", True),
     Thing.CREDENTIAL: ("username", "said"),
 }
+# A public key gives a customer who is known otherwise no address, which stands for claims elsewhere because mails show it.
+WEAK_EXAMPLES = {**EXAMPLES, Thing.CLAIM: ("given_name", "Said")}
 SHOWN_IN = {"shoe": "user_metadata", "plan": "app_metadata"}
 
 
@@ -238,10 +240,14 @@ def decide_imported(world: World) -> None:
         c.decide(Decision("message", ConsentEvent.Action.IMPORTED, "import", evidence={"list": "fair"}))
 
 
+def example(asserter: Asserter, thing: Thing) -> tuple[str, object]:
+    return (WEAK_EXAMPLES if asserter == Asserter.PUBLIC_KEY else EXAMPLES)[thing]
+
+
 def act(world: World, asserter: Asserter, thing: Thing) -> None:
     """Write, or try to. Raises `NoRoad`, or a `DomainError` where the asserter gets an error."""
     if thing in EXAMPLES:
-        SAY[asserter](world, *EXAMPLES[thing])
+        SAY[asserter](world, *example(asserter, thing))
     elif asserter in DO[thing]:
         DO[thing][asserter](world)
     else:
@@ -255,7 +261,7 @@ def act(world: World, asserter: Asserter, thing: Thing) -> None:
 def written(world: World, asserter: Asserter, thing: Thing) -> bool:
     if thing in EXAMPLES:
         return Fact.objects.filter(
-            profile=world.chika, attribute=EXAMPLES[thing][0], asserter=asserter, retracted_at=None
+            profile=world.chika, attribute=example(asserter, thing)[0], asserter=asserter, retracted_at=None
         ).exists()
     match thing:
         case Thing.EVENT:
@@ -309,7 +315,7 @@ def seen(world: World, thing: Thing, asserter: Asserter, place: Place) -> bool:
             return bool({"said", "Profile Corrected", "Signed Up"}.intersection(happened))
         case Thing.CONSENT:
             return "message" in str(there.get("consent", ""))
-    key, value = EXAMPLES[thing]
+    key, value = example(asserter, thing)
     if place == Place.SEGMENTS:
         return any(name.endswith(key) for name in there)
     return {**there, **there.get("user_metadata", {}), **there.get("app_metadata", {})}.get(key) == value

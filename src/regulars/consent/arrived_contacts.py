@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from regulars.profiles.assertions import Asserter
-from regulars.profiles.contacts import contacts_of, proved_contacts
+from regulars.profiles.contacts import TYPED, contacts_of, proved_contacts, proved_of
 from regulars.profiles.models import Fact, Profile
 
 from .fold import CUSTOMER_NO, NO
@@ -41,20 +41,23 @@ def contacts_reached(profile: Profile, *, by_customer: bool, at: dt.datetime | N
 
 
 def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> list[Restriction]:
-    """Restrict the profiles that came to hold a contact of a restricted customer, with these new facts. Returns the new.
+    """Restrict the profiles that came to hold a contact of a restricted customer, with these facts. Returns the new.
 
-    The word of a public key about an account restricts none: any visitor could send it.
+    What was only typed restricts no one before it is proved; a public key gives no known customer a contact.
     """
+    arrived = [fact for fact in facts if fact.contact and profiles[fact.profile_id].restricted_at is None]
     came: dict[str, set[int]] = {}
-    for fact in facts:
-        profile = profiles[fact.profile_id]
-        is_weak = fact.asserter == Asserter.PUBLIC_KEY and profile.account_id
-        if fact.contact and profile.restricted_at is None and not is_weak:
-            came.setdefault(fact.contact, set()).add(profile.pk)
+    for fact in arrived:
+        came.setdefault(fact.contact or "", set()).add(fact.profile_id)
     if not came:
         return []
     held = Fact.objects.filter(contact__in=list(came), retracted_at=None, profile__restricted_at__isnull=False)
     holders = set(held.exclude(asserter=Asserter.PUBLIC_KEY).values_list("profile", flat=True))
+    if holders and (typed := {fact.profile_id for fact in arrived if fact.asserter in TYPED}):
+        proved = proved_of([profiles[pk] for pk in sorted(typed)])
+        better = {(fact.profile_id, fact.contact) for fact in arrived if fact.asserter not in TYPED}
+        for contact, numbers in came.items():
+            came[contact] = {pk for pk in numbers if (pk, contact) in better or contact in proved[pk]}
     open_now = Restriction.objects.filter(profile__in=holders, lifted_at=None, because_of=None)
     new: list[Restriction] = []
     for restriction in open_now.select_related("profile").order_by("pk") if holders else ():

@@ -13,6 +13,7 @@ from regulars.base import clock
 from regulars.base.json_values import is_empty
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import EVERY_INTEREST, known
+from regulars.profiles.known_customers import known_customers_among
 from regulars.profiles.learn import BASES
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, expired, latest_per_source, resolve
@@ -57,13 +58,15 @@ class ConsentStatus:
         )
         for fact in facts:
             ages[fact.profile_id].append(known(fact))
+        weak = {fact.profile_id for fact in facts if fact.asserter == Asserter.PUBLIC_KEY}
+        known_otherwise = known_customers_among([profile for profile in profiles if profile.pk in weak])
         for profile in profiles:
-            # A public key's word opens no purpose, and closes none of a customer who has an account: any visitor could
-            # send it. Of customers who are known by events only it is all that is known of their age.
+            # A public key's word opens no purpose, and closes none of a customer who is known otherwise: any visitor
+            # could send it. Of those who are known by such words alone it is all that is known of their age.
             status, everything = statuses[profile.pk], ages[profile.pk]
             status.is_restricted = profile.restricted_at is not None
             believed = [fact for fact in everything if fact.asserter != Asserter.PUBLIC_KEY]
-            counted = [believed] if profile.account_id is not None else [believed, everything]
+            counted = [believed] if profile.pk in known_otherwise else [believed, everything]
             status.ages = [age for each in counted if (age := _known_age(each, now))]
             status.is_child = status.was_child(now)
         return statuses

@@ -10,7 +10,7 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.base.email_address import readable_email
 from regulars.profiles.assertions import Asserter
-from regulars.profiles.contacts import contacts_of
+from regulars.profiles.contacts import TYPED, believed_contacts, proved_of
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
@@ -81,14 +81,17 @@ def release(contacts: Iterable[str], purpose: str) -> None:
 
 
 def suppress_erased(profiles: Iterable[Profile]) -> int:
-    """Keep what erased customers had closed, for later lists and events. Returns how many contacts are suppressed."""
+    """Keep what erased customers had closed, for later lists and events. Returns how many contacts are suppressed.
+
+    Not a number that they only typed: its holder may be anybody else.
+    """
     count = 0
     for profile in profiles:
         states = ConsentState.objects.filter(profile=profile, status__in=CUSTOMER_NO).select_related("event")
         by_time: dict[dt.datetime, list[ConsentState]] = {}
         for state in states:
             by_time.setdefault(state.since, []).append(state)
-        contacts = contacts_of(profile) if by_time else set()
+        contacts = believed_contacts(profile) if by_time else set()
         for since, closed in by_time.items():
             any_advertising = any(state.event.evidence.get(ADVERTISING) for state in closed)
             suppress(contacts, [state.purpose_id for state in closed], advertising=any_advertising, since=since)
@@ -97,18 +100,25 @@ def suppress_erased(profiles: Iterable[Profile]) -> int:
 
 
 def suppressed(profiles: Sequence[Profile]) -> dict[int, dict[str, dt.datetime]]:
-    """Return profile id → purpose → since when it is closed, for profiles that hold a suppressed contact."""
+    """Return profile id → purpose → since when it is closed, for profiles that hold a suppressed contact.
+
+    What they only typed counts once it is proved.
+    """
     held = Fact.objects.filter(profile__in=profiles, contact__isnull=False, retracted_at=None)
-    hashes: dict[str, set[int]] = {}
-    for number, contact in held.exclude(asserter=Asserter.PUBLIC_KEY).values_list("profile_id", "contact"):
+    held = held.exclude(asserter=Asserter.PUBLIC_KEY)
+    hashes: dict[str, set[tuple[int, str, bool]]] = {}
+    for number, contact, asserter in held.values_list("profile_id", "contact", "asserter"):
         # The readable form too: suppressed before addresses had one form.
         for spelling in {str(contact), readable_email(str(contact))}:
-            hashes.setdefault(fingerprint(spelling), set()).add(number)
+            hashes.setdefault(fingerprint(spelling), set()).add((number, str(contact), asserter in TYPED))
     rows = list(Suppression.objects.filter(hash__in=hashes)) if hashes else []
+    typed = {number for row in rows for number, _, is_typed in hashes[row.hash] if is_typed}
+    proved = proved_of([each for each in profiles if each.pk in typed])
     marketing = [each.key for each in marketing_purposes()] if any(row.advertising for row in rows) else []
     found: dict[int, dict[str, dt.datetime]] = {}
     for row in rows:
-        for number in hashes[row.hash]:
+        holders = hashes[row.hash]
+        for number in {pk for pk, contact, is_typed in holders if not is_typed or contact in proved[pk]}:
             closed = found.setdefault(number, {})
             since = {key: row.since_of(key) for key in row.purposes}
             for key in marketing if row.advertising else ():

@@ -22,6 +22,7 @@ from regulars.events.models import Event
 from regulars.profiles.assertions import PROOFS, RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
+from regulars.profiles.known_customers import without_weak_contacts
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import KnownFact, Value, expired, resolve_all
@@ -123,14 +124,16 @@ def uses_of_facts(profile: Profile) -> dict[int, FactUse]:
     now = clock.now()
     status, attributes = ConsentStatus.of([profile], now)[profile.pk], _attributes()
     facts = list(Fact.objects.filter(profile=profile))
-    live = [fact for fact in facts if fact.retracted_at is None]
+    live = without_weak_contacts(profile, [fact for fact in facts if fact.retracted_at is None])
+    believed = {fact.pk for fact in live}
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
     no_longer = fallen([known(fact) for fact in live if status.fact_stands(fact)], now, half_lives)
     purposes = list(Purpose.objects.filter(active=True).order_by("key"))
     found = {}
     for fact in facts:
         attribute = attributes.get(fact.attribute)
-        listed = [purpose for purpose in purposes if _lists_purpose(attribute, purpose, status)]
+        is_used = fact.pk in believed
+        listed = [purpose for purpose in purposes if is_used and _lists_purpose(attribute, purpose, status)]
         allowed = tuple(p.key for p in listed if status.allows(p) and status.covers(p, fact))
         if status.is_restricted:
             is_needed = fact.attribute in LOGIN_NEEDS
@@ -376,11 +379,11 @@ def _uses_events(status: ConsentStatus, purpose: Purpose, like: Fact) -> bool:
 
 
 def live_facts(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
-    """Return profile id → facts that are not retracted."""
+    """Return profile id → facts that are not retracted, without addresses that no one believes."""
     found: dict[int, list[Fact]] = {profile.pk: [] for profile in profiles}
     for fact in Fact.objects.filter(profile__in=profiles, retracted_at=None):
         found[fact.profile_id].append(fact)
-    return found
+    return {profile.pk: without_weak_contacts(profile, found[profile.pk]) for profile in profiles}
 
 
 def _attributes() -> dict[str, Attribute]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from regulars.accounts.proofs.addresses import is_proved
+from regulars.accounts.models import Account
+from regulars.accounts.proofs.addresses import proved_among
 from regulars.base.email_address import canonical_email
 
 from .assertions import Asserter
-from .find import ANONYMOUS, accounts_of
+from .known_customers import ANONYMOUS, is_of_known
 from .models import Fact, Profile
 
 EMAIL, PHONE = "email", "phone_number"
 LONGEST = 320
+# What customers typed, here or at a provider: anybody else's too, until it is proved.
+TYPED = (Asserter.CUSTOMER, Asserter.PROVIDER)
 FEWEST_DIGITS = 6  # a shorter number is an extension, or no number
 _EXTENSION = re.compile(r"(?:;|ext|x|#).*", re.DOTALL)
 
@@ -44,13 +47,25 @@ def contact_of(attribute: str, value: Any) -> str | None:
 
 def proved_contacts(profile: Profile) -> set[str]:
     """Return the addresses and numbers that the customer has proved to be theirs."""
-    known = profile.document
-    found = {contact_of(EMAIL, account.email) for account in accounts_of(profile) if is_proved(account)}
-    if known.get("email_verified") is True:
-        found.add(contact_of(EMAIL, known.get("email")))
-    if known.get("phone_verified") is True:
-        found.add(contact_of(PHONE, known.get("phone_number")))
-    return {each for each in found if each}
+    return proved_of([profile])[profile.pk]
+
+
+def proved_of(profiles: Sequence[Profile]) -> dict[int, set[str]]:
+    """Return profile id → proved addresses and numbers, in as many queries as for one."""
+    found: dict[int, set[str | None]] = {}
+    for profile in profiles:
+        known, mine = profile.document, found.setdefault(profile.pk, set())
+        if known.get("email_verified") is True:
+            mine.add(contact_of(EMAIL, known.get("email")))
+        if known.get("phone_verified") is True:
+            mine.add(contact_of(PHONE, known.get("phone_number")))
+    own = Q(profile__in=list(found)) | Q(profile__merged_into__in=list(found))
+    accounts = list(Account.objects.filter(own).select_related("profile")) if found else []
+    proved = proved_among(accounts)
+    for account in accounts:
+        if account.pk in proved:
+            found[account.profile.merged_into_id or account.profile.pk].add(contact_of(EMAIL, account.email))
+    return {number: {each for each in mine if each} for number, mine in found.items()}
 
 
 def contacts_of(profile: Profile, *, typed_until: dt.datetime | None = None) -> set[str]:
@@ -60,26 +75,42 @@ def contacts_of(profile: Profile, *, typed_until: dt.datetime | None = None) -> 
     """
     held = profile.facts.filter(contact__isnull=False, retracted_at=None).exclude(asserter=Asserter.PUBLIC_KEY)
     if typed_until is not None:
-        held = held.exclude(asserter__in=(Asserter.CUSTOMER, Asserter.PROVIDER), collected_at__gt=typed_until)
+        held = held.exclude(asserter__in=TYPED, collected_at__gt=typed_until)
     return {each for each in held.values_list("contact", flat=True) if each}
+
+
+def believed_contacts(profile: Profile) -> set[str]:
+    """Return the addresses and numbers that the customer proved, or that a list, a server, an application or staff gave."""
+    given = profile.facts.filter(contact__isnull=False, retracted_at=None)
+    given = given.exclude(asserter__in=(*TYPED, Asserter.PUBLIC_KEY))
+    return proved_contacts(profile) | {each for each in given.values_list("contact", flat=True) if each}
+
+
+def typed_before(proved: Collection[int]) -> list[Fact]:
+    """Return the addresses and numbers that these profiles typed: what was proved now may be one of them."""
+    typed = Fact.objects.filter(profile__in=proved, contact__isnull=False, retracted_at=None, asserter__in=TYPED)
+    return list(typed) if proved else []
 
 
 def holders_of(contacts: Collection[str], but: Iterable[int] = (), *, believed: bool = False) -> list[int]:
     """Return the ids of the profiles that hold one of these contacts now, in ascending order.
 
-    The word of a public key counts only of a profile without an account, which is known by such words alone: any visitor
-    could send it of a customer. `believed`: it counts of none, where the answer opens something or names one customer.
+    The word of a public key counts only of a profile that is known by such words alone: any visitor could send it of a
+    customer. What was only typed does not count: customers would learn about the holder of any number they type.
+    `believed`, where the answer opens something or names one customer: no public key's word counts, and what was typed does.
     """
     if not contacts:
         return []
     weak = Q(asserter=Asserter.PUBLIC_KEY)
-    if not believed:
-        weak &= Q(profile__account__isnull=False)
-    facts = Fact.objects.filter(contact__in=list(contacts), retracted_at=None).exclude(weak)
-    numbers = facts.annotate(whose=Coalesce(F("profile__merged_into_id"), F("profile_id"))).values_list(
-        "whose", flat=True
-    )
-    return sorted(set(numbers) - set(but))
+    facts = Fact.objects.filter(contact__in=list(contacts), retracted_at=None)
+    facts = facts.exclude(weak) if believed else facts.filter(~(weak & is_of_known()))
+    rows = facts.annotate(whose=Coalesce(F("profile__merged_into_id"), F("profile_id")))
+    held = {(whose, contact, asserter) for whose, contact, asserter in rows.values_list("whose", "contact", "asserter")}
+    found = {whose for whose, _, asserter in held if believed or asserter not in TYPED}
+    if typed := {whose for whose, _, _ in held} - found:
+        proved = proved_of(list(Profile.objects.filter(pk__in=typed)))
+        found |= {whose for whose, contact, _ in held if contact in proved.get(whose, ())}
+    return sorted(found - set(but))
 
 
 def facts_with(contacts: Collection[str], but: Profile) -> QuerySet[Fact]:

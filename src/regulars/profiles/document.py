@@ -12,6 +12,7 @@ from regulars.base.conditions.document_terms import Terms, terms_of
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .auth0_user import Auth0Identity, Auth0User
 from .derive import changes_after
+from .known_customers import ASSERTED_BY, without_weak_contacts
 from .models import Attribute, Fact, Identity, Profile
 from .premises import fallen
 from .resolve import KnownFact, Value, resolve_all
@@ -20,7 +21,6 @@ T = TypeVar("T", Fact, Identity)
 EVERY_INTEREST = "*"  # in `Profile.closed_interests`
 BAGS = ("user_metadata", "app_metadata")
 HIDDEN_IDENTITIES = "hidden_identities"  # in the terms of a profile only
-ASSERTED_BY = "_asserted_by"  # in the cached document only: the asserters of `identities`, in their order
 
 
 def rebuild(profile: Profile) -> dict[str, Any]:
@@ -36,23 +36,25 @@ def rebuild_all(profiles: list[Profile]) -> None:
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))
     now = clock.now()
     for profile in profiles:
-        usable = [fact for fact in facts.get(profile.pk, []) if is_open(profile, fact)]
-        values = winners(usable, attributes, now)
-        document: dict[str, Any] = {}
+        named = identities.get(profile.pk, [])
+        # First, because who named a customer decides what counts of them.
+        profile.document = {
+            "identities": [
+                {
+                    "connection": identity.connection or identity.provider,
+                    "provider": identity.provider,
+                    "user_id": identity.provider_user_id,
+                    "isSocial": identity.is_social,
+                }
+                for identity in named
+            ],
+            ASSERTED_BY: [identity.asserted_by for identity in named],
+        }
+        believed = without_weak_contacts(profile, facts.get(profile.pk, []))
+        values = winners([fact for fact in believed if is_open(profile, fact)], attributes, now)
         for key, value in sorted(values.items()):
             attribute = attributes.get(key)
-            put(document, (attribute and attribute.metadata_path) or key, value.value)
-        document["identities"] = [
-            {
-                "connection": identity.connection or identity.provider,
-                "provider": identity.provider,
-                "user_id": identity.provider_user_id,
-                "isSocial": identity.is_social,
-            }
-            for identity in identities.get(profile.pk, [])
-        ]
-        document[ASSERTED_BY] = [identity.asserted_by for identity in identities.get(profile.pk, [])]
-        profile.document = document
+            put(profile.document, (attribute and attribute.metadata_path) or key, value.value)
         profile.updated_at = now
         profile.terms = account_terms(profile)
         profile.changes_at = next_change(facts.get(profile.pk, []), now)

@@ -18,11 +18,11 @@ from regulars.base.text import storable
 
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .document import rebuild
+from .known_customers import ANONYMOUS
 from .models import Fact, Identity, Profile
 
 DATABASE = "auth0"  # the strategy of customers who sign in by an e-mail address
 NOT_FOR_LOGIN = ("anonymous", "external")  # providers of ids that events name customers by
-ANONYMOUS = "anonymous|"  # the prefix of user ids of visitors, who are known by a cookie only
 
 
 def customers() -> QuerySet[Profile]:

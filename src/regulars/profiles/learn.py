@@ -21,6 +21,7 @@ from . import derive
 from .assertions import Asserter, asserter_of, longest, may_write, thing_of, voice
 from .contacts import contact_of
 from .document import known, rebuild, rebuild_all
+from .known_customers import is_known_customer
 from .models import Attribute, Fact, Profile, RefusedGuess
 from .premises import fallen
 from .resolve import KnownFact, expired, resolve
@@ -46,6 +47,7 @@ WHY_REFUSED = {
     "too_long": "the value is too long",
     "bad_value": "the value does not fit the attribute",
     "deleted_by_customer": "the customer deleted it, and only the customer may enter it again",
+    "of_known_customer": "a public key gives no address or number to a customer who is known otherwise",
     "no_basis": "it has no legal basis",
     "no_decision": "it rests on consent, and names no decision",
 }
@@ -246,6 +248,11 @@ class _FactWriter:
             if not repeats:
                 self.refused[key[:128], new.source[:128]] = "special_category"
             return None
+        contact = contact_of(key, new.value)
+        if contact and new.whose == Asserter.PUBLIC_KEY and is_known_customer(profile, held := self._held(profile)):
+            if contact not in {each.contact for each in held}:
+                self.refused[key[:128], new.source[:128]] = "of_known_customer"
+            return None
         if self._is_unwanted(profile, key, new):
             if new.value is not None:
                 self.refused[key[:128], new.source[:128]] = "deleted_by_customer"
@@ -275,10 +282,13 @@ class _FactWriter:
             derived_from=new.derived_from,
             identity_id=new.identity,
             reason=storable(new.reason)[:200],
-            contact=contact_of(key, new.value),
+            contact=contact,
         )
         self.last[place] = fact
         return fact
+
+    def _held(self, profile: Profile) -> list[Fact]:
+        return [fact for fact in self.last.values() if fact.profile_id == profile.pk]
 
     def _decisions(self, consents: Iterable[int]) -> set[int]:
         return {self.first_of_equal.get(each, each) for each in consents}

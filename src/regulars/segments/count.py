@@ -17,7 +17,7 @@ from regulars.consent.countable import PEOPLE
 from regulars.consent.models import PermittedView
 from regulars.consent.uses import purpose_for_segment, with_usable_events
 from regulars.events.models import Event
-from regulars.profiles.find import ANONYMOUS
+from regulars.profiles.known_customers import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
 
 from .evaluate import matching_now

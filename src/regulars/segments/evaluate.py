@@ -17,7 +17,8 @@ from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView, Purpose
 from regulars.consent.view import current_views, has_outdated_views_sql, of_whom_open
 from regulars.events.read import named
-from regulars.profiles.find import ANONYMOUS, is_anonymous
+from regulars.profiles.find import is_anonymous
+from regulars.profiles.known_customers import ANONYMOUS
 from regulars.profiles.models import Profile
 
 from .models import Membership, Segment

@@ -123,6 +123,17 @@ def _raise_word(c: Changes, known: Identity, asserter: Asserter) -> None:
         c.refresh()
 
 
+def stand_for(c: Changes, customer: Profile, asserter: Asserter) -> None:
+    """Record that a customer of whom only a public key had given the company's id is named by a better word.
+
+    What that key alone gave as their address ends with it (`profiles.known_customers`).
+    """
+    found = c.find(customer)
+    weak = found.identities.filter(provider=EXTERNAL, asserted_by__in=("", Asserter.PUBLIC_KEY))
+    if found.account_id is None and weak.update(asserted_by=asserter):
+        c.refresh(found)
+
+
 def is_from_server(message: dict[str, Any]) -> bool:
     """Return whether a server sent the message, whose anonymous id may be no browser's."""
     library = as_object(as_object(message.get("context")).get("library"))

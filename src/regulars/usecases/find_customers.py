@@ -18,7 +18,7 @@ from regulars.base.conditions.parse import BARE_FIELDS, wildcard
 from regulars.base.conditions.tree import And, Or
 from regulars.consent.view import current_views, has_outdated_views_sql
 from regulars.profiles.document import HIDDEN_IDENTITIES
-from regulars.profiles.find import ANONYMOUS
+from regulars.profiles.known_customers import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
 from regulars.segments.models import Membership
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from django.db.models import F
 
 from regulars.base import clock
 from regulars.base.errors import Conflict, NotFound
+from regulars.profiles.contacts import EMAIL, contact_of, holders_of
 from regulars.profiles.find import accounts_of_address, canonical_profile, find_by_account
+from regulars.profiles.known_customers import known_customers_among
 from regulars.profiles.models import IdentityConflict, Profile
 
 from .unit_of_work import changes
@@ -20,6 +23,7 @@ HOW = {
     "browser": "a browser of the one was used by the other",
     "alias": "an alias from the id of the one to the other",
     "email": "the one was given the e-mail address of the other",
+    "phone_number": "the one was given the phone number of the other",
 }
 MOST = 100  # listed at a time
 State = IdentityConflict.State
@@ -48,12 +52,22 @@ def record_conflict(one: Profile, other: Profile, how: str, source: str) -> None
         IdentityConflict.objects.filter(pk=row.pk).update(times=F("times") + 1, last_at=clock.now())
 
 
-def list_claim_of_address(profile: Profile, email: str, source: str) -> None:
-    """List the pair when a message gives an account the e-mail address of another account. An address names no customer."""
-    for account in accounts_of_address(email) if profile.account_id else ():
-        other = find_by_account(account.pk)
-        if other is not None and other.pk != profile.pk:
-            record_conflict(profile, other, "email", source)
+def list_claim(profile: Profile, attribute: str, value: Any, source: str) -> None:
+    """List the pair when a message gives a known customer the address or the number of another. It names no customer.
+
+    Of several who hold it, those whose account signs in with it, or else the first.
+    """
+    contact = contact_of(attribute, value)
+    if contact is None or contact == contact_of(attribute, profile.document.get(attribute)):
+        return
+    if profile.pk not in known_customers_among([profile]):
+        return
+    accounts = accounts_of_address(str(value)) if attribute == EMAIL else []
+    others = [other for each in accounts if (other := find_by_account(each.pk)) and other.pk != profile.pk]
+    if not others:
+        others = list(Profile.objects.filter(pk__in=holders_of([contact], but=[profile.pk], believed=True)[:1]))
+    for other in others:
+        record_conflict(profile, other, attribute, source)
 
 
 def open_conflicts() -> list[ListedConflict]:

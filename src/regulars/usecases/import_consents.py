@@ -17,9 +17,11 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.record import Decision
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.contacts import EMAIL, contact_of, holders_of
 from regulars.profiles.models import Profile
 
+from .browsers import stand_for
 from .refuse_consent import LATEST, LONGEST_WORDS
 from .unit_of_work import changes
 
@@ -185,6 +187,8 @@ def _record(due: list[ImportedDecision], purposes: Mapping[str, Purpose], actor:
             ConsentEvent.objects.filter(profile__in=found.values()).values_list("profile", "purpose", "action", "at")
         )
         decisions: dict[Profile, list[Decision]] = {}
+        for named in found.values():
+            stand_for(c, named, Asserter.IMPORT)
         for each in due:
             profile = found.get(each.profile)
             key = (profile.pk if profile else 0, each.purpose, each.action, each.at)

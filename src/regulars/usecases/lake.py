@@ -30,7 +30,7 @@ from regulars.base.lake.tables import (
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
 from regulars.events.read import source_of
-from regulars.profiles.find import ANONYMOUS
+from regulars.profiles.known_customers import ANONYMOUS
 
 BATCH = 20_000
 KEY = "lake"  # one writer at a time, in order

@@ -26,7 +26,7 @@ from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute
 
 from . import clear_event_traits  # noqa: F401 - its handler registers itself
-from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named, is_weakly_attached
+from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named, is_weakly_attached, stand_for
 from .event_sender import (
     erased_names,
     ids_of,
@@ -37,7 +37,7 @@ from .event_sender import (
     without_erased,
 )
 from .event_traits import remove_traits, trait_paths
-from .identity_conflicts import list_claim_of_address
+from .identity_conflicts import list_claim
 from .message_proofs import PROOFS, whose_word
 from .unit_of_work import changes
 
@@ -120,9 +120,12 @@ def process_message(item: InboxItem) -> list[str]:
             named = NamedBrowser(browser, how, known.get(browser), others.get(browser))
             if mark := attach_browser(c, named, message, item.source, asserter):
                 marks.append(mark)
-        for fact in c.learn(facts_from(message, f"app:{item.source.slug}", asserter, item.type)):
-            if fact.attribute == "email":
-                list_claim_of_address(c.profile, str(fact.value), item.source.slug)
+        if customer and asserter != Asserter.PUBLIC_KEY:
+            stand_for(c, customer, asserter)
+        facts = facts_from(message, f"app:{item.source.slug}", asserter, item.type)
+        for fact in facts:
+            list_claim(c.profile, fact.attribute, fact.value, item.source.slug)
+        c.learn(facts)
         message = without_special(message, item.type)
         event = c.record_message(
             NAMES.get(item.type) or name_of(message),

@@ -27,7 +27,8 @@ from regulars.destinations.disclosures import GIVEN_UP
 from regulars.destinations.models import Delivery, Disclosure
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection, SourceCount
-from regulars.profiles.find import ANONYMOUS, customers
+from regulars.profiles.find import customers
+from regulars.profiles.known_customers import ANONYMOUS
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 

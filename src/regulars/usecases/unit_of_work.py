@@ -39,6 +39,7 @@ from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
 from regulars.oauth.sessions import forget_rule_claims
 from regulars.profiles.assertions import PROOFS
+from regulars.profiles.contacts import typed_before
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.learn import NewFact, conclude_again, learn_all, retract
 from regulars.profiles.models import Fact, Profile
@@ -178,12 +179,13 @@ class Changes:
         learned = learn_all(found, self._unit.first_of)
         self._unit.mark_changed({fact.profile_id for fact in learned.written + learned.confirmed})
         self._unit.journal.written += learned.written
-        if came := {fact.profile_id for fact in learned.written if fact.contact}:
-            self.decide_all(refusals_due([self.find(each) for each in sorted(came)]))
-            for restriction in restrict_arrived(learned.written, self._unit.rows):
+        came = {fact.profile_id for fact in learned.written if fact.contact}
+        proved = {fact.profile_id for fact in learned.written if fact.attribute in PROOFS and fact.value is True}
+        if came or proved:
+            self.decide_all(refusals_due([self.find(each) for each in sorted(came | proved)]))
+            for restriction in restrict_arrived(learned.written + typed_before(proved), self._unit.rows):
                 self.note(JournalEntry.Kind.RESTRICTED, restriction.said(), of=restriction.profile)
                 self.refresh(restriction.profile)
-        proved = {fact.profile_id for fact in learned.written if fact.attribute in PROOFS and fact.value is True}
         self._unit.to_spread |= came | proved
         return learned.written
 
