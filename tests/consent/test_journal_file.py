@@ -12,27 +12,59 @@ import uuid
 
 import pytest
 
+from regulars.base.crypto import key_id
 from regulars.base.errors import Conflict, Invalid
-from regulars.consent.journal_file import JournalLine, append, read, remove
+from regulars.consent import journal_file
+from regulars.consent.journal_file import JournalLine
 
+KEY = "the key of the installation"
 AT = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.consent.test_journal_file import a_line
-from regulars.consent.journal_file import append
-append(Path(sys.argv[1]), [a_line("kept")])
+from tests.consent.test_journal_file import KEY, a_line, append
+append(Path(sys.argv[1]), [a_line("kept")], KEY)
 print("acknowledged", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def a_line(body: str = "", who: str = "chika") -> JournalLine:
-    return JournalLine(uuid.uuid4(), "decision", AT, (who,), "key", body)
+    return JournalLine(uuid.uuid4(), "decision", AT, (who,), key_id(KEY), body)
+
+
+def append(path, lines, key=KEY) -> None:
+    journal_file.append(path, lines, key)
+
+
+def read(path, key=KEY, **options) -> list[JournalLine]:
+    return list(journal_file.read(path, key, **options))
+
+
+def remove(path, unwanted) -> int:
+    return journal_file.remove(path, unwanted, KEY)
 
 
 def bodies(path, **options) -> list[str]:
     return [line.body for line in read(path, **options)]
+
+
+def rows_of(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_rows(path, rows) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def of_an_earlier_version(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name not in ("v", "prev", "seal")}
+
+
+def code_of(path) -> str:
+    with pytest.raises(Invalid) as raised:
+        read(path)
+    return raised.value.code
 
 
 @pytest.fixture
@@ -262,3 +294,98 @@ def test_full_disk_is_an_error_and_leaves_a_readable_journal(five, monkeypatch):
     append(five, [a_line("g")])
     assert bodies(five)[:5] == list("abcde")
     assert bodies(five)[-1] == "g"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", "retracted"),
+        ("at", "2026-11-29T11:00:00+00:00"),
+        ("who", ["dov"]),
+        ("id", str(uuid.UUID(int=7))),
+        ("body", "z"),
+        ("prev", "0" * 32),
+        ("seal", "0" * 32),
+        ("more", 1),
+    ],
+)
+def test_line_of_which_anything_was_altered_is_named(five, name, value):
+    rows = rows_of(five)
+    rows[2][name] = value
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_altered"
+    assert bodies(five, damaged=True) == ["a", "b", "d", "e"]
+
+
+def test_line_under_the_name_of_another_key_is_missed_by_the_next(five):
+    rows = rows_of(five)
+    rows[2]["key"] = key_id("another")
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_altered"
+
+
+def test_lines_of_another_key_are_read_and_not_checked(path):
+    append(path, [a_line("a")], "another")
+
+    assert bodies(path) == ["a"]
+    assert bodies(path, key="another") == ["a"]
+
+
+@pytest.mark.parametrize("as_gap", [False, True])
+def test_line_that_was_taken_out_is_missed_though_the_others_were_numbered_anew(five, as_gap):
+    rows = rows_of(five)
+    if as_gap:
+        rows[2] = {"n": [3, 3], "kind": "removed"}
+    else:
+        rows = [{**row, "n": number} for number, row in enumerate(rows[:2] + rows[3:], 1)]
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_altered"
+
+
+@pytest.mark.parametrize("forged", ["order", "file", "twice"])
+def test_line_of_another_place_is_noticed(five, tmp_path, forged):
+    rows = rows_of(five)
+    if forged == "order":
+        rows[1], rows[2] = {**rows[2], "n": 2}, {**rows[1], "n": 3}
+    elif forged == "file":
+        append(tmp_path / "other", [a_line(body) for body in "vwx"])
+        rows[1] = rows_of(tmp_path / "other")[1]
+    else:
+        rows[2] = rows[1] | {"n": 3}
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_altered"
+
+
+def test_removed_lines_keep_the_chain_and_their_range_cannot_be_forged(five):
+    remove(five, lambda line: line.body in "bc")
+    append(five, [a_line("f")])
+    remove(five, lambda line: line.body == "d")
+    assert bodies(five) == ["a", "e", "f"]
+
+    rows = rows_of(five)
+    rows[1:3] = [{**rows[1], "n": [2, 5]}]
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_altered"
+
+
+def test_lines_of_an_earlier_version_are_read_and_told_apart(five):
+    write_rows(five, map(of_an_earlier_version, rows_of(five)))
+    append(five, [a_line("f")])
+    remove(five, lambda line: line.body == "b")
+
+    assert [(line.body, line.version) for line in read(five)] == [("a", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 2)]
+    five.write_bytes(five.read_bytes().replace(b'"e"', b'"y"'))
+    assert code_of(five) == "journal_altered"  # the line after it is chained to it
+
+
+def test_line_of_a_later_version_is_no_entry(five):
+    rows = rows_of(five)
+    rows[4]["v"] = 3
+    write_rows(five, rows)
+
+    assert code_of(five) == "journal_unreadable"

@@ -26,7 +26,7 @@ from regulars.base.errors import Invalid, Unavailable
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
-from .journal_file import JournalLine, append, ids_in, read, remove
+from .journal_file import Fault, JournalLine, append, ids_in, read, remove
 from .models import ConsentEvent, Erasure, JournalEntry, Notice, Suppression
 
 log = logging.getLogger("regulars.consent")
@@ -40,6 +40,18 @@ Kind = JournalEntry.Kind
 Action = ConsentEvent.Action
 # A restore leaves these out: a yes counts for words, a version and facts that the backup does not have.
 WITHOUT_END = (Kind.BEGUN, Kind.NOTICE)
+VERSION, VERSION_OF_BODY = "v", 2  # in a body: its lines are sealed, so one without a seal was altered
+# What the body of each kind has at least. A line of before there were seals proves its kind by it.
+CONTENT: dict[str, frozenset[str]] = {
+    Kind.BEGUN: frozenset(),
+    Kind.NOTICE: frozenset({"hash", "purpose_id", "body"}),
+    Kind.DECISION: frozenset({"hash", "purpose_id", "action", "at", "notice_id"}),
+    Kind.RETRACTED: frozenset({"attribute", "source", "why"}),
+    Kind.CORRECTED: frozenset({"attribute", "source", "source_kind", "value", "collected_at", "consents"}),
+    Kind.SUPPRESSED: frozenset({"hash", "purposes", "advertising"}),
+    Kind.RESTRICTED: frozenset({"since", "method", "actor", "reason"}),
+    Kind.APP_REVOKED: frozenset({"client", "audience"}),
+}
 LEFT_OUT = frozenset({Action.GIVEN, Action.IMPORTED, Action.OBJECTION_LIFTED})
 OF_THE_ROW = {"id", "profile", "prev_hash", "copy_of"}
 NAMED = {"purpose", "notice"}  # relations to what has the same name in every database
@@ -74,7 +86,7 @@ class JournalDraft:
 def new_entry(kind: Kind, profile_id: int, body: dict[str, Any]) -> JournalEntry:
     """Return an entry about one customer; a time in it becomes a text."""
     plain = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in body.items()}
-    return JournalEntry(kind=kind, profile_id=profile_id, body=encrypt(plain))
+    return JournalEntry(kind=kind, profile_id=profile_id, body=_encrypted(plain))
 
 
 def save_entries(entries: Sequence[JournalEntry]) -> None:
@@ -95,7 +107,7 @@ def ensure_begun() -> None:
     """Note since when this installation has a journal."""
     if not JournalEntry.objects.filter(kind=Kind.BEGUN).exists():
         earliest = JournalEntry.objects.aggregate(at=models.Min("at"))["at"]
-        entry = JournalEntry.objects.create(kind=Kind.BEGUN, at=earliest or clock.now(), body=encrypt({}))
+        entry = JournalEntry.objects.create(kind=Kind.BEGUN, at=earliest or clock.now(), body=_encrypted({}))
         transaction.on_commit(lambda: _append([entry]))
 
 
@@ -104,7 +116,7 @@ def end_before(rows: models.QuerySet[Any], before: dt.datetime) -> int:
     begun = JournalEntry.objects.filter(kind=Kind.BEGUN)
     if not begun.filter(at__gte=before).exists():
         begun.delete()
-        JournalEntry.objects.create(kind=Kind.BEGUN, at=before, body=encrypt({}))
+        JournalEntry.objects.create(kind=Kind.BEGUN, at=before, body=_encrypted({}))
     return int(rows.delete()[0])
 
 
@@ -113,13 +125,17 @@ def record_suppressions(rows: Iterable[Suppression]) -> None:
     entries = [
         JournalEntry(
             kind=Kind.SUPPRESSED,
-            body=encrypt(
+            body=_encrypted(
                 {"hash": row.hash, "purposes": row.purposes, "advertising": row.advertising, "times": row.times}
             ),
         )
         for row in rows
     ]
     save_entries(entries)
+
+
+def _encrypted(body: dict[str, Any]) -> str:
+    return encrypt({**body, VERSION: VERSION_OF_BODY})
 
 
 def lines_of(entries: Iterable[JournalEntry]) -> list[JournalLine]:
@@ -134,47 +150,69 @@ def body_of(line: JournalLine) -> dict[str, Any]:
 
 
 def readable(lines: Iterable[JournalLine], key: str) -> Iterator[JournalLine]:
-    """Yield the entries. Raises `Invalid("journal_unreadable")` for one under this key that cannot be repeated.
+    """Yield the entries. Raises `Invalid` for one under this key that cannot be repeated: leaving it out could open what it closed.
 
-    What is in it is damaged, or a newer version wrote it. Leaving it out could open what it closed.
+    `journal_unreadable`: what is in it is damaged, or a newer version wrote it. `journal_altered`: it is not what was written.
     """
     name = key_id(key)
     for line in lines:
-        if line.key == name and not is_readable(line, key):
+        if line.key == name and (fault := fault_in(line, key)):
+            what = {
+                Fault.DAMAGED: "is damaged, or of a newer version",
+                Fault.ALTERED: "was altered: it is another than was written",
+            }[fault]
             raise Invalid(
-                "journal_unreadable",
-                f"The entry {line.id} of {FILE} of {line.at:%Y-%m-%d %H:%M} is damaged, or of a newer version, so what a "
-                "customer withdrew or deleted might come back. Use the journal of another machine, or the newer version.",
+                fault,
+                f"The entry {line.id} of {FILE} of {line.at:%Y-%m-%d %H:%M} {what}, so what a customer withdrew or deleted "
+                "might come back. Use the journal of another machine, or the newer version.",
             )
         yield line
 
 
-def is_readable(line: JournalLine, key: str) -> bool:
+def fault_in(line: JournalLine, key: str) -> Fault | None:
+    """Return why an entry cannot be repeated; None: it can."""
+    if line.kind not in Kind.values:
+        return Fault.DAMAGED
     try:
-        return line.kind in Kind.values and isinstance(decrypt(line.body, key), dict)
+        body = decrypt(line.body, key)
     except Invalid:
-        return False
+        return Fault.DAMAGED
+    if not isinstance(body, dict):
+        return Fault.DAMAGED
+    seals = body.pop(VERSION, 1)
+    if seals > VERSION_OF_BODY:
+        return Fault.DAMAGED
+    lost_its_seal = line.version == 1 and seals >= VERSION_OF_BODY
+    is_of_its_kind = body.keys() >= CONTENT[line.kind] and (line.kind != Kind.BEGUN or not body)
+    return None if is_of_its_kind and not lost_its_seal else Fault.ALTERED
 
 
-def check_journal() -> tuple[int, int]:
-    """Return how many entries the file of this machine has, and how many of the database it lacks.
+@dataclass(frozen=True)
+class JournalCheck:
+    """How many entries the file of this machine has, how many of the database it lacks, and how many are not sealed."""
 
-    Raises `Invalid("journal_unreadable")`.
+    number: int
+    missing: int
+    unsealed: int
+
+
+def check_journal() -> JournalCheck:
+    """Read the file as a restore would. Raises as `readable`."""
+    versions = {line.id: line.version for line in readable(read(journal_path()), settings.SECRET_KEY)}
+    missing = sum(pk not in versions for pk in JournalEntry.objects.values_list("id", flat=True).iterator())
+    return JournalCheck(len(versions), missing, sum(version == 1 for version in versions.values()))
+
+
+def keep_lines(lines: Iterable[JournalLine], key: str, *, alone: bool = False) -> None:
+    """Append entries under a key that the file of this machine does not have, before a database that has them is replaced.
+
+    `alone`: entries under other keys, which no restore of this installation can read, are removed.
     """
-    known = ids_in(readable(read(journal_path()), settings.SECRET_KEY))
-    missing = sum(pk not in known for pk in JournalEntry.objects.values_list("id", flat=True).iterator())
-    return len(known), missing
-
-
-def keep_lines(lines: Iterable[JournalLine], *, only_under: str = "") -> None:
-    """Append the entries that the file of this machine does not have, before a database that has them is replaced.
-
-    `only_under` a key: entries under other keys, which no restore of this installation can read, are removed.
-    """
-    if only_under:
-        remove(journal_path(), lambda line: line.key != only_under)
-    known = ids_in(read(journal_path(), damaged=True))
-    append(journal_path(), [each for each in {line.id: line for line in lines}.values() if each.id not in known])
+    if alone:
+        name = key_id(key)
+        remove(journal_path(), lambda line: line.key != name, key)
+    known = ids_in(read(journal_path(), key, damaged=True))
+    append(journal_path(), [each for each in {line.id: line for line in lines}.values() if each.id not in known], key)
 
 
 class JournalCopier:
@@ -290,7 +328,7 @@ def _decisions(events: Iterable[ConsentEvent]) -> list[JournalEntry]:
     notices = {uuid.uuid5(uuid.NAMESPACE_OID, each.notice.hash): each.notice for each in events if each.notice}
     return [
         *(
-            JournalEntry(id=key, kind=Kind.NOTICE, body=encrypt(_columns(notice)))
+            JournalEntry(id=key, kind=Kind.NOTICE, body=_encrypted(_columns(notice)))
             for key, notice in notices.items()
             if (path, key) not in _written_notices
         ),

@@ -35,7 +35,7 @@ from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
 from regulars.consent.journal import FILE as JOURNAL
-from regulars.consent.journal import is_readable, journal_path, keep_lines, lines_of, readable
+from regulars.consent.journal import fault_in, journal_path, keep_lines, lines_of, readable
 from regulars.consent.journal_file import JournalLine, read
 from regulars.consent.models import Erasure, JournalEntry
 from regulars.serving.storage import fault_of
@@ -124,8 +124,8 @@ def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
     has to reach back to the backup everywhere.
 
     Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `backup_is_newer`, `erasures_unreadable`,
-    `erasures_missing`, `journal_unreadable`, `journal_missing`, `database_in_use`, `no_pg_dump`, `dump_failed`;
-    `Conflict("home_in_use")`.
+    `erasures_missing`, `journal_unreadable`, `journal_altered`, `journal_missing`, `database_in_use`, `no_pg_dump`,
+    `dump_failed`; `Conflict("home_in_use")`.
     """
     home, since = Path(settings.HOME), since or Since()
     with locked(home / LOCK), locked(home / WORKERS), tempfile.TemporaryDirectory(dir=home) as folder:
@@ -136,7 +136,7 @@ def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
         is_first = not unfinished.exists()
         erasures = [each for file in (list_path(), *since.lists) for each in in_file(file)]
         journals = (journal_path(), *since.journals)
-        journal = [line for file in journals for line in read(file, damaged=since.without_journal)]
+        journal = [line for file in journals for line in read(file, backup.key, damaged=since.without_journal)]
         if is_first:  # otherwise they are in the files already, and the key may be the backup's
             erasures += _erasures_of_database()
             journal += _journal_of_database()
@@ -149,7 +149,7 @@ def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
                 "backup is of here, or name it with --erasures. Erased customers come back with --without-erasures.",
             )
         keep_listed(erasures)
-        keep_lines(journal, only_under=key_id(backup.key) if since.without_journal else "")
+        keep_lines(journal, backup.key, alone=since.without_journal)
         connections.close_all()
         load = _LOADS[connection.vendor](backup.database)
         unfinished.touch(mode=0o600)
@@ -189,7 +189,7 @@ def _journal_of_database() -> list[JournalLine]:
     except DatabaseError:  # it may be of an older version
         return []
     # A row does not say its key: this machine may have got another one since, and its journal's lines name theirs.
-    return [line for line in lines if is_readable(line, settings.SECRET_KEY)]
+    return [line for line in lines if not fault_in(line, settings.SECRET_KEY)]
 
 
 def _journal_for(backup: Unpacked, journal: Sequence[JournalLine], *, without: bool) -> list[JournalLine]:
@@ -203,7 +203,7 @@ def _journal_for(backup: Unpacked, journal: Sequence[JournalLine], *, without: b
             "of another installation. Restore in the folder of the installation that the backup is of, or in a new one, "
             f"with its {JOURNAL}.",
         )
-    own = [line for line in own if is_readable(line, backup.key)] if without else list(readable(own, backup.key))
+    own = [line for line in own if not fault_in(line, backup.key)] if without else list(readable(own, backup.key))
     begun = min((line.at for line in own if line.kind == JournalEntry.Kind.BEGUN), default=None)
     if not without and (begun is None or backup.made_at is None or begun > backup.made_at):
         raise Invalid(

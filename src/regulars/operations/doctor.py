@@ -186,16 +186,23 @@ def _breached_passwords() -> CheckResult | None:
 def _journal() -> CheckResult:
     """Read the journal of this machine as a restore would."""
     try:
-        number, missing = check_journal()
+        found = check_journal()
     except Invalid as fault:
         return fail("journal", fault.code, f"journal: {fault.message}")
-    if missing:
+    if found.missing:
         return warn(
             "journal",
             "journal_behind",
-            f"journal: {missing} entries are not in {journal_path()} yet; the worker adds them",
+            f"journal: {found.missing} entries are not in {journal_path()} yet; the worker adds them",
         )
-    return ok("journal", f"journal: {number} entries")
+    if found.unsealed:
+        return warn(
+            "journal",
+            "journal_unsealed",
+            f"journal: of {found.unsealed} of {found.number} entries, which an earlier version wrote, only the encrypted part "
+            f"is authenticated. While the database is whole, move {journal_path()} away: the worker writes it anew",
+        )
+    return ok("journal", f"journal: {found.number} entries")
 
 
 CHECKS: dict[str, Callable[[], CheckResult | None]] = {
