@@ -373,7 +373,7 @@ def test_removed_lines_keep_the_chain_and_their_range_cannot_be_forged(five):
     assert code_of(five) == "journal_altered"
 
 
-def test_lines_of_an_earlier_version_are_read_and_told_apart(five):
+def test_lines_of_an_earlier_version_are_read_and_kept_apart(five):
     write_rows(five, map(of_an_earlier_version, rows_of(five)))
     append(five, [a_line("f")])
     remove(five, lambda line: line.body == "b")

@@ -25,6 +25,7 @@ from regulars.consent.journal import (
     fault_in,
     journal_path,
     lines_of,
+    unattended,
 )
 from regulars.consent.journal_file import JournalLine, read
 from regulars.consent.models import ConsentEvent, Erasure, JournalEntry, Notice, Purpose
@@ -543,18 +544,43 @@ def test_entry_is_in_the_file_once(chika, django_capture_on_commit_callbacks):
     assert len(lines) == len({line.id for line in lines}) == JournalEntry.objects.count()
 
 
-def test_decision_is_not_acknowledged_while_the_journal_cannot_be_written(chika, django_capture_on_commit_callbacks):
-    """It holds all the same, and the worker brings it into the file once it can be written."""
+def test_act_is_refused_while_the_journal_cannot_be_written(chika):
+    journal_path().unlink()
     journal_path().mkdir()
 
-    with pytest.raises(Unavailable) as raised, django_capture_on_commit_callbacks(execute=True):
+    with pytest.raises(Unavailable) as raised:
         decide(chika, Decision("personalise", Action.WITHDRAWN, "profile"))
 
     assert raised.value.code == "journal_not_written"
-    assert status(chika) == "withdrawn"
+    assert status(chika) == "given"
     assert [each.code for each in folder_faults()] == ["not_a_file"]
+
+
+def test_act_without_its_line_is_not_acknowledged(chika, django_capture_on_commit_callbacks):
+    """The disk failed while it was committed. It holds, and the worker brings it into the file once it can be written."""
+    with pytest.raises(Unavailable) as raised, django_capture_on_commit_callbacks(execute=True):
+        decide(chika, Decision("personalise", Action.WITHDRAWN, "profile"))
+        journal_path().unlink()
+        journal_path().mkdir()
+
+    assert raised.value.code == "journal_not_written"
+    assert status(chika) == "withdrawn"
     with pytest.raises(OSError):
         JournalCopier().run()
+    journal_path().rmdir()
+    JournalCopier().run()
+    assert {line.id for line in read(journal_path())} == set(JournalEntry.objects.values_list("id", flat=True))
+
+
+def test_act_that_no_one_waits_for_holds_without_its_line(chika, django_capture_on_commit_callbacks):
+    """A consent that runs out, or a refusal that reaches another profile: the worker adds the line later."""
+    journal_path().unlink()
+    journal_path().mkdir()
+
+    with unattended(), django_capture_on_commit_callbacks(execute=True):
+        decide(chika, Decision("personalise", Action.WITHDRAWN, "profile"))
+
+    assert status(chika) == "withdrawn"
     journal_path().rmdir()
     JournalCopier().run()
     assert {line.id for line in read(journal_path())} == set(JournalEntry.objects.values_list("id", flat=True))

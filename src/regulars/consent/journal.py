@@ -10,6 +10,8 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,7 +28,7 @@ from regulars.base.errors import Invalid, Unavailable
 from regulars.profiles.models import Fact, Profile
 
 from .erasures import fingerprint
-from .journal_file import Fault, JournalLine, append, ids_in, read, remove
+from .journal_file import Fault, JournalLine, append, ids_in, read, remove, require_space
 from .models import ConsentEvent, Erasure, JournalEntry, Notice, Suppression
 
 log = logging.getLogger("regulars.consent")
@@ -35,6 +37,9 @@ FILE = "journal.jsonl"
 RETENTION = "journal"  # the kind of data in `usecases.retention`
 LATE = dt.timedelta(hours=1)
 PORTION = 500
+NOT_RECORDED = gettext_noop(
+    "This was not recorded, because it cannot be secured against a loss of data now. Please try again later."
+)
 NOT_WRITTEN = gettext_noop("This was stored, but could not be secured against a loss of data. Try again later.")
 Kind = JournalEntry.Kind
 Action = ConsentEvent.Action
@@ -56,6 +61,7 @@ LEFT_OUT = frozenset({Action.GIVEN, Action.IMPORTED, Action.OBJECTION_LIFTED})
 OF_THE_ROW = {"id", "profile", "prev_hash", "copy_of"}
 NAMED = {"purpose", "notice"}  # relations to what has the same name in every database
 OF_A_FACT = ("attribute", "value", "source_kind", "source", "asserter", "basis", "purpose", "confidence", "reason")
+_is_unattended: ContextVar[bool] = ContextVar("unattended", default=False)
 _written_notices: set[tuple[str, uuid.UUID]] = set()  # by this process: (file, id)
 
 
@@ -90,12 +96,26 @@ def new_entry(kind: Kind, profile_id: int, body: dict[str, Any]) -> JournalEntry
 
 
 def save_entries(entries: Sequence[JournalEntry]) -> None:
-    """Store entries with the people whom they concern, and write them into the file once the transaction is committed."""
+    """Store entries with the people whom they concern, and write them into the file once the transaction is committed.
+
+    Raises `Unavailable("journal_not_written")` where they could not be written: the whole act is refused then.
+    """
     if entries:
+        _require_space()
         _name_people(entries)
         # Notices are there already.
         JournalEntry.objects.bulk_create(entries, batch_size=PORTION, ignore_conflicts=True)
         transaction.on_commit(lambda: _append(entries))
+
+
+@contextmanager
+def unattended() -> Iterator[None]:
+    """Say that no one reads that it is done: a line that cannot be written is left to `JournalCopier`, and the act holds."""
+    token = _is_unattended.set(True)
+    try:
+        yield
+    finally:
+        _is_unattended.reset(token)
 
 
 def journal_path() -> Path:
@@ -308,16 +328,29 @@ def _ends(erasure: Erasure, line: JournalLine) -> bool:
     return erasure.since <= line.at < erasure.until
 
 
+def _require_space() -> None:
+    if _is_unattended.get():
+        return
+    try:
+        require_space(journal_path())
+    except OSError as error:
+        log.exception("journal_not_written: an act is refused, because %s cannot be written", journal_path())
+        raise Unavailable("journal_not_written", NOT_RECORDED) from error
+
+
 def _append(entries: Sequence[JournalEntry]) -> None:
     """Write entries that are committed into the file. Raises `Unavailable("journal_not_written")`.
 
-    The act holds then, and is not acknowledged: the worker brings the entries into the file once it can.
+    The disk became full, or failed, in the moment since `_require_space`. The act holds then, and is not acknowledged:
+    the worker brings the entries into the file once it can.
     """
     path = journal_path()
     try:
         append(path, lines_of(entries))
     except OSError as error:
         log.exception("journal_not_written: %d entries are not in %s", len(entries), path)
+        if _is_unattended.get():
+            return
         raise Unavailable("journal_not_written", NOT_WRITTEN) from error
     _written_notices.update((str(path), each.pk) for each in entries if each.kind == Kind.NOTICE)
 

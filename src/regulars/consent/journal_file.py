@@ -11,6 +11,7 @@ What was cut off at the end only the database knows. Lines of earlier versions h
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +32,7 @@ from regulars.base.errors import Conflict, Invalid
 VERSION = 2
 REMOVED = "removed"
 TAIL = 64 * 1024
+SPACE = 1024 * 1024  # bytes: more than one act adds
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ def append(path: Path, lines: Sequence[JournalLine], key: str = "") -> None:
         os.fsync(file.fileno())
         if number == 0:
             _sync_folder(path)
+
+
+def require_space(path: Path) -> None:
+    """Raise `OSError` where a line could not be appended: no file can be opened there, or the disk is full."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    disk = os.statvfs(path.parent)
+    if disk.f_bavail * disk.f_frsize < SPACE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def read(path: Path, key: str = "", *, damaged: bool = False, after: int = 0) -> Iterator[JournalLine]:
@@ -270,7 +280,7 @@ class _Reader:
 
 def _row(text: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(text)
+        row: dict[str, Any] = json.loads(text)
         first, last = _numbers(row)
         if not (0 < first <= last and isinstance(row["kind"], str)):
             return None

@@ -5,7 +5,8 @@ No interface shows a page of Django's own: the APIs answer JSON, the console and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from bs4 import BeautifulSoup, Tag
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_noop
 
+from regulars.base.errors import Unavailable
 from regulars.interfaces.console.pages import CONTENT_SECURITY_POLICY, error_page, is_staff, local_address
 from regulars.interfaces.http_api.error_responses import ApiError, error_response
 from regulars.interfaces.login.entry import onward
@@ -20,6 +22,7 @@ from regulars.interfaces.pages.navigation import message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer
 
+log = logging.getLogger("regulars.serving")
 API, CONSOLE = "/api/", "/console"
 # Pages that end with a session. A customer who has one by now goes on to where the page would have led.
 SIGN_IN_PAGES = ("/login", "/signup", "/password/reset", "/second-factor", "/passkey", "/code")
@@ -46,6 +49,7 @@ FAILED = (
     gettext_noop("Something went wrong"),
     gettext_noop("This is our fault, and it was recorded. Please try again in a moment."),
 )
+NOT_DONE = gettext_noop("That did not work")
 # Shown when not even the page of an error can be made, for instance without a database.
 BARE = b'<!doctype html><html lang="en"><meta charset="utf-8"><title>Something went wrong</title>\
 <h1>Something went wrong</h1><p>Please try again in a moment.</p></html>'
@@ -86,6 +90,24 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return _error(request, 500, FAILED)
     except Exception:  # the cause of the first failure, such as a lost database, can also stop the error page
         return HttpResponse(BARE, status=500)
+
+
+class AnswerUnavailable:
+    """Middleware: answer 503 with the reason where something that a page depends on does not work now, and no view caught it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, Unavailable):
+            return None
+        log.error("%s: %s", exception.code, exception.message)
+        if request.path.startswith(API):
+            return error_response(ApiError(503, exception.code, exception.message))
+        return _error(request, 503, (NOT_DONE, exception.message))
 
 
 def _form_again(request: HttpRequest) -> HttpResponse:

@@ -114,6 +114,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "regulars.interfaces.pages.gpc.honour_signal",
+    "regulars.serving.error_pages.AnswerUnavailable",
 ]
 ROOT_URLCONF = "regulars.serving.urls"
 APPEND_SLASH = False

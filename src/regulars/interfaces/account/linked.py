@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Unavailable
 from regulars.connections.login_methods import social_connections
 from regulars.profiles.find import login_identities
 from regulars.profiles.models import Identity, Profile
@@ -61,6 +61,8 @@ def unlink_identity(request: HttpRequest, profile: Profile, number: int) -> Http
     """Unlink a login method from the account, with the facts it brought."""
     try:
         unlink(profile, _identity(profile, number), "customer", kept_session=request.session.session_key or "")
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as error:
         return account_message(request, gettext_noop("This cannot be parted"), error.message, 400)
     return HttpResponseRedirect(f"{HERE}?done=parted")
@@ -72,6 +74,8 @@ def stop_claim(request: HttpRequest, profile: Profile, number: int) -> HttpRespo
     """Stop sharing one claim of a provider."""
     try:
         asked = stop_sharing(profile, _identity(profile, number), request.POST.get("claim", ""))
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as error:
         return account_message(request, gettext_noop("This is not shared"), error.message, 400)
     return HttpResponseRedirect(f"{HERE}?done={'stopped' if asked else 'stopped-here'}")

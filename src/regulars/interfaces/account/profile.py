@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.errors import DomainError, Invalid, Unavailable
 from regulars.consent.models import ConsentEvent
 from regulars.consent.notices import NoticeChangedError
 from regulars.consent.suppressions import marketing_purposes
@@ -106,6 +106,8 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
         decide_as_shown(profile, key, action, shown=request.POST.get("notice", ""), seen=int(seen))
     except NoticeChangedError:
         return _overview(request, profile, changed=key)
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     return _back(request, f"{PageNames(page_locale(request)).purpose(key)}: {_(DONE[action])}", "purposes")
@@ -137,6 +139,8 @@ def change_restriction(request: HttpRequest, profile: Profile) -> HttpResponse:
             lift(profile)
             return _back(request, _("The restriction is lifted."), "restriction")
         restrict(profile, "profile")
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     sentence = _("The use of your data is restricted. It is only stored, and used to sign you in.")
@@ -165,6 +169,8 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
     typed, reason = request.POST.get("value", ""), request.POST.get("reason", "")
     try:
         correct_facts.correct(profile, key, typed, reason=reason)
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as refused:
         return _form(request, fact, typed, reason, refused)
     return _back(request, _("{name} is changed.").format(name=fact.label), "facts")
@@ -179,6 +185,8 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
         if fact is None:
             raise Invalid("not_there", gettext_noop("This is not kept any more."))
         correct_facts.remove(profile, key)
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     return _back(request, _("{name} is deleted, and only you can bring it back.").format(name=fact.label), "facts")

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from regulars.accounts.models import Account
-from regulars.base.errors import DomainError, Forbidden, Invalid
+from regulars.base.errors import DomainError, Forbidden, Invalid, Unavailable
 from regulars.base.text import has_nul
 from regulars.interfaces.pages.response_policy import content_security_policy
 
@@ -81,7 +81,8 @@ def staff_page(read: str, write: str = NO_ROLE) -> Callable[[View], View]:
             except RoleTooLow as error:
                 return error_page(request, "Not permitted", error.message, 403)
             except DomainError as error:
-                return error_page(request, "That did not work", error.message, 400)
+                status = 503 if isinstance(error, Unavailable) else 400
+                return error_page(request, "That did not work", error.message, status)
 
         opened.roles = (read, write)  # type: ignore[attr-defined]  # for the navigation and the test of all pages
         return opened

@@ -16,7 +16,7 @@ from regulars.accounts.proofs.models import EmailCode
 from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
 from regulars.base.crypto import random_secret
 from regulars.base.email_address import canonical_email, readable_email
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Unavailable
 from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
@@ -117,6 +117,8 @@ def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
         return _expired(request)
     try:
         login = passwordless_login(expected.email, mailed_codes.CONNECTION, shown_here(request))
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     how = {"email": expected.email, "connection": mailed_codes.CONNECTION}

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.base.crypto import decrypt, encrypt
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.errors import DomainError, Invalid, Unavailable
 from regulars.connections.endpoints import issuer_of
 from regulars.connections.login_methods import find_social
 from regulars.connections.models import Connection
@@ -371,6 +371,8 @@ def _enter(
     login = _provider_login(connection, pending, answer)
     try:
         account = _account_for(request, login, pending)
+    except Unavailable:  # the page of `serving.error_pages`
+        raise
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(pending.resume_url)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
+from regulars.base.errors import Unavailable
 from regulars.usecases.decide_consent import apply_gpc
 
 from .signed_in import customer
@@ -40,5 +41,8 @@ def _record(request: HttpRequest) -> None:
         return
     profile = customer(request)
     if profile is not None and profile.merged_into_id is None:
-        apply_gpc(profile)
+        try:
+            apply_gpc(profile)
+        except Unavailable:  # not recorded, and logged: the next page of the browser brings the signal again
+            return
         session[RECEIVED] = request.user.pk

@@ -19,7 +19,7 @@ from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MI
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
 from regulars.consent.erasures import ListCopier
-from regulars.consent.journal import JournalCopier
+from regulars.consent.journal import JournalCopier, unattended
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
@@ -107,7 +107,8 @@ class Worker:
         """Do the available work. Returns the seconds to pause."""
         try:
             close_old_connections()
-            return work()
+            with unattended():
+                return work()
         except DatabaseError:
             log.exception("the database refused the worker")
         except Exception:  # a worker must not die silently

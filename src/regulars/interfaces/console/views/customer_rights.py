@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.errors import DomainError, Invalid, Unavailable
 from regulars.consent.models import Purpose
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
@@ -47,6 +47,8 @@ def record_refusal(request: HttpRequest, user_id: str) -> HttpResponse:
             reason=reason,
         )
         written = refuse(profile, refusal)
+    except Unavailable:  # a page of its own
+        raise
     except DomainError as error:
         return _page(request, profile, form_error(error))
     sentence = (
@@ -93,6 +95,8 @@ def change_restriction(request: HttpRequest, user_id: str) -> HttpResponse:
         else:
             restrict(profile, "staff", actor, reason)
             what, sentence = "customer.restricted", "Restricted. What is known is only stored, and used to sign in."
+    except Unavailable:  # a page of its own
+        raise
     except DomainError as error:
         return _restriction_page(request, profile, form_error(error))
     return done(request, f"/console/customers/{quote(profile.user_id, safe='')}", what, profile.user_id, sentence)

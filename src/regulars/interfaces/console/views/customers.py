@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import ConditionError
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Unavailable
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.view import WHY_UNUSED, uses_of_facts, views
 from regulars.profiles.find import find_by_user_id
@@ -114,6 +114,8 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     assert isinstance(request.user, Account)
     try:
         write(profile, attribute.key, typed, reason=reason, staff=request.user.key)
+    except Unavailable:  # a page of its own
+        raise
     except DomainError as error:
         return _correction_page(request, profile, attribute, typed, reason, form_error(error))
     # Neither the value nor the reason: the record of actions outlives the customer's data, which may be erased.

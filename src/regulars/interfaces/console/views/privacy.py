@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.accounts.models import Account
 from regulars.base import clock
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Unavailable
 from regulars.clients.models import ResourceServer
 from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
@@ -76,6 +76,8 @@ def import_list(request: HttpRequest) -> HttpResponse:
         result = import_consents(rows, f"staff:{request.user.key}")
     except UnicodeDecodeError:
         return _page(request, FormError("The list is not in UTF-8.", "list"))
+    except Unavailable:  # a page of its own
+        raise
     except DomainError as error:
         return _page(request, FormError(error.message, "list"))
     if result.problems:

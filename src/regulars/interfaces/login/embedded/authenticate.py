@@ -17,7 +17,7 @@ from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
 from regulars.accounts.rate_limits import PendingAttempt, TooManyAttempts, attempting
 from regulars.base.crypto import random_secret
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Unavailable
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
 from regulars.interfaces.pages.journey_address import waiting_request
 from regulars.usecases.password_login import find_by_password
@@ -86,6 +86,8 @@ def _by_code(call: EmbeddedRequest) -> Proof:
         place.succeed()
     try:
         return Proof(passwordless_login(expected.email, mailed_codes.CONNECTION).account, "code")
+    except Unavailable:
+        raise
     except DomainError as refused:
         raise EmbeddedLoginError("unauthorized", "user is blocked", 401) from refused
 
