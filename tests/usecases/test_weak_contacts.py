@@ -37,9 +37,9 @@ from regulars.usecases.unit_of_work import changes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
 NUMBERS = itertools.count(1)
-HERS, THEIRS = "mallory@example.com", "dov@example.com"
+MALLORYS, THEIRS = "mallory@example.com", "dov@example.com"
 OWN_NUMBER = "+351 900 000 001"
-TRAITS = {"email": {"email": HERS}, "phone_number": {"phone": OWN_NUMBER}}
+TRAITS = {"email": {"email": MALLORYS}, "phone_number": {"phone": OWN_NUMBER}}
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def is_open(profile: Profile, purpose: str = "message") -> bool:
 
 
 def mallory() -> Profile:
-    return customer(HERS, phone=OWN_NUMBER)
+    return customer(MALLORYS, phone=OWN_NUMBER)
 
 
 def known_by_a_list() -> Profile:
@@ -209,7 +209,7 @@ def test_visitor_given_to_a_known_customer_brings_no_address(send, known, order)
 
     assert is_open(victim)
     assert not is_restricted(victim)
-    assert HERS not in str(Profile.objects.get(pk=victim.pk).document)
+    assert MALLORYS not in str(Profile.objects.get(pk=victim.pk).document)
 
 
 @pytest.mark.parametrize("key", TRAITS)
@@ -240,7 +240,7 @@ def test_contact_known_by_public_keys_alone_keeps_its_address_and_is_closed_with
     allow(holder)
     send(userId="crm-1", traits=TRAITS["email"])
     weak = found("crm-1")
-    assert weak.document["email"] == HERS
+    assert weak.document["email"] == MALLORYS
     decide(holder, Decision("measure", "objected", "profile"))
     assert not is_open(weak, "measure")
     assert not IdentityConflict.objects.exists()
@@ -249,7 +249,7 @@ def test_contact_known_by_public_keys_alone_keeps_its_address_and_is_closed_with
 def test_server_gives_a_known_customer_an_address(send_as_server):
     victim = known_by_a_list_without_address()
     send_as_server(userId="crm-1", traits=TRAITS["email"])
-    assert Profile.objects.get(pk=victim.pk).document["email"] == HERS
+    assert Profile.objects.get(pk=victim.pk).document["email"] == MALLORYS
 
 
 @pytest.mark.parametrize("known", KNOWN)
@@ -346,7 +346,7 @@ def test_erasure_suppresses_what_was_proved_or_given_and_not_what_was_typed(give
     run_all_jobs()
     assert is_open(holder)
     assert is_open(contact("crm-8", "phone_number", PHONE)) is not given
-    assert not is_open(contact("crm-9", value=HERS))
+    assert not is_open(contact("crm-9", value=MALLORYS))
 
 
 def test_restored_backup_tells_the_typist_nothing_either():
