@@ -6,6 +6,7 @@ import html
 
 import pytest
 
+from regulars.base import clock
 from regulars.consent.models import Purpose
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Destination, Disclosure
@@ -43,6 +44,7 @@ def removed(dina, kind: str, *, erase: bool) -> Disclosure:
         profile=Profile.objects.get(account=dina),
         state=Disclosure.State.REMOVED,
         erase=erase,
+        confirmed_at=clock.now(),
     )
 
 
@@ -54,6 +56,7 @@ def test_page_says_deleted_only_of_whom_was_asked_and_did(signed_in, dina, kind,
 
     said = RECEIVED if erase in ONLY_RECEIVE.get(kind, ()) else DELETED if erase else UNUSED
     assert [each for each in (DELETED, UNUSED, RECEIVED) if each in page] == [said]
+    assert ("confirmed on" in page) == (said != RECEIVED)
 
 
 def test_plugin_that_is_gone_is_not_said_to_have_deleted(signed_in, dina):

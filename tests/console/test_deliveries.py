@@ -173,6 +173,17 @@ def test_deletion_requests_show_whether_they_were_confirmed(console, mailer, chi
     assert len(console.get(BASE + "/deletion-requests?state=failed").context["rows"]) == 1
 
 
+@pytest.mark.parametrize("kind", ["slack", "klaviyo", "segment"])
+def test_a_deletion_request_that_is_only_received_is_not_called_confirmed(console, mailer, kind):
+    Destination.objects.filter(pk=mailer.pk).update(kind=kind)
+    asked = {"destination": mailer, "version": mailer.current_version, "asked_at": clock.now(), "erase": True}
+    Disclosure.objects.create(state="removed", confirmed_at=clock.now(), **asked)
+
+    [(_row, label, is_carried_out, _place)] = console.get(BASE + "/deletion-requests").context["rows"]
+
+    assert (label, is_carried_out) == ("requested and received; it confirms no deletion", False)
+
+
 def test_a_deletion_that_ended_unconfirmed_says_so_and_offers_no_retry(console, mailer):
     asked = {"destination": mailer, "version": mailer.current_version, "asked_at": clock.now(), "erase": True}
     Disclosure.objects.create(state="failed", error="given_up", **asked)

@@ -9,10 +9,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from regulars.clients.models import ResourceServer
-from regulars.consent.models import ConsentEvent, Purpose, Retention
+from regulars.consent.models import ConsentEvent, Erasure, Purpose, Retention
 from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision, record
 from regulars.consent.view import may
+from regulars.destinations.models import Destination, Disclosure
+from regulars.destinations.versions import version_of
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
@@ -146,6 +148,19 @@ def test_an_erasure_is_listed_by_its_proof(console, chika):
 
     assert str(proof.pk) in page
     assert chika.user_id not in page
+
+
+def test_an_erasure_counts_requests_that_were_only_received_apart(console, chika):
+    proof = erase_customer(chika, "customer")
+    rows = []
+    for kind in ("webhook", "slack"):
+        destination = Destination.objects.create(name=kind, slug=kind, kind=kind, purpose_id="message", settings={})
+        rows.append(Disclosure.objects.create(destination=destination, version=version_of(destination), erase=True))
+    Erasure.objects.filter(pk=proof.pk).update(disclosures=[row.pk for row in rows])
+    assert "2 not answered" in text(console.get("/console/privacy"))
+
+    Disclosure.objects.update(state="removed")
+    assert "1 confirmed, 1 requested" in text(console.get("/console/privacy"))
 
 
 def test_an_unknown_purpose_is_not_found(console):

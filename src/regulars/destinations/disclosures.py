@@ -54,6 +54,11 @@ class DisclosureRecord:
     carried_out: bool
     confirmed_at: dt.datetime | None
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether `confirmed_at` is of something done there, not of a request that was only received."""
+        return self.state != State.REMOVED or self.carried_out
+
 
 def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
     """Return the disclosures about a customer, newest first. Those that may not have arrived (`attempted`) are included."""

@@ -13,7 +13,13 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import queue_status
 from regulars.base.jobs.tasks import retry_failed_jobs
 from regulars.destinations.circuit_breaker import close_breaker
-from regulars.destinations.disclosures import GIVEN_UP, HELD, retry_deletion_request, retry_failed_deletion_requests
+from regulars.destinations.disclosures import (
+    GIVEN_UP,
+    HELD,
+    is_carried_out,
+    retry_deletion_request,
+    retry_failed_deletion_requests,
+)
 from regulars.destinations.kind import KINDS, DestinationKind
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import FINISHED, ReplayFilter, retry_delivery
@@ -31,9 +37,11 @@ DELETION_STATES = {
     State.UPDATING: "update requested, not confirmed yet",
     State.NOT_UPDATED: "update failed: needs attention",
     State.REMOVING: "requested, not confirmed yet",
-    State.REMOVED: "confirmed",
+    State.REMOVED: "confirmed or received",
     State.FAILED: "failed: needs attention",
 }
+CARRIED_OUT = "confirmed"
+RECEIVED = "requested and received; it confirms no deletion"
 
 
 @require_safe
@@ -107,7 +115,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
     saved = find_destination(slug)
     state, before = request.GET.get("state", ""), row_number(request, "before")
     states = [state] if state in DELETION_STATES else list(DELETION_STATES)
-    found = saved.disclosures.filter(state__in=states).select_related("profile", "version")
+    found = saved.disclosures.filter(state__in=states).select_related("profile", "version", "destination")
     rows = list((found.filter(pk__lt=before) if before else found).order_by("-id")[: PAGE + 1])
     counted = saved.disclosures.order_by().values("state").annotate(number=Count("id"))
     counts = {row["state"]: row["number"] for row in counted}
@@ -119,7 +127,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
         "kind": plugin.title if plugin else saved.kind,
         "can_remove": plugin.can_remove if plugin else False,
         "can_update": plugin.can_update if plugin else False,
-        "rows": [(row, DELETION_STATES[State(row.state)], _place_then(saved, row)) for row in rows[:PAGE]],
+        "rows": [(row, _deletion_label(row), is_carried_out(row), _place_then(saved, row)) for row in rows[:PAGE]],
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else 0,
         "state": state,
         "states": [
@@ -149,6 +157,13 @@ def retry_deletions(request: HttpRequest, slug: str) -> HttpResponse:
     count = retry_failed_deletion_requests(find_destination(slug))
     sentence = f"{count:,} deletion requests are sent again."
     return done(request, _deletions_address(slug), "removals.asked", slug, sentence, count=count)
+
+
+def _deletion_label(row: Disclosure) -> str:
+    """Describe a request as `/me` does: of a destination that only takes it, not as if the data were deleted."""
+    if row.state == State.REMOVED:
+        return CARRIED_OUT if is_carried_out(row) else RECEIVED
+    return DELETION_STATES[State(row.state)]
 
 
 def _place_then(saved: Destination, row: Disclosure) -> str:

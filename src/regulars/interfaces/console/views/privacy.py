@@ -20,6 +20,7 @@ from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link
+from regulars.destinations.disclosures import is_carried_out
 from regulars.destinations.models import Disclosure
 from regulars.oauth.authorization_request import DEFAULT_LIFETIME, FRONT_CHANNEL_LIFETIME
 from regulars.oauth.tokens import ID_TOKEN_LIFETIME
@@ -212,10 +213,13 @@ def _is_outdated() -> Q:
 def _erasure(erasure: Erasure) -> dict[str, object]:
     disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures)
     networks = UpstreamRevocation.objects.filter(erasure=erasure.pk)
+    answered = disclosures.filter(state=Disclosure.State.REMOVED).select_related("destination")
+    carried_out = sum(map(is_carried_out, answered))
     return {
         "erasure": erasure,
         "rows": sum(before - after for before, after in erasure.removed.values()),
-        "disclosures": len(erasure.disclosures),
+        "confirmed": carried_out,
+        "received": len(answered) - carried_out,
         "open": disclosures.exclude(state=Disclosure.State.REMOVED).count(),
         "networks": networks.count(),
         "left": networks.filter(state__in=(UpstreamRevocation.State.WAITING, UpstreamRevocation.State.FAILED)).count(),
