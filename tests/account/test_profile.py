@@ -16,12 +16,13 @@ from jsonschema import Draft202012Validator
 import regulars.usecases.export as export_module
 from regulars.accounts.models import Account
 from regulars.consent.models import ConsentEvent, Erasure, Purpose
-from regulars.consent.purposes import PurposeText, words_in
+from regulars.consent.purposes import WHOLE, PurposeText, words_in
 from regulars.consent.record import Decision
-from regulars.consent.view import view
+from regulars.consent.view import uses_of_events, view
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
 from regulars.usecases.decide_consent import change_purpose, decide
+from regulars.usecases.unit_of_work import changes
 
 from .conftest import PASSWORD
 
@@ -153,13 +154,30 @@ def test_consent_records_the_notice_shown_and_can_be_withdrawn(signed_in, profil
     press(signed_in, "personalise", "give")
     assert view(profile, "personalise")["gender"].value == "female"
     given = ConsentEvent.objects.get(action="given")
-    assert given.notice.body == "A shop that fits you\nTo show you things that fit you."
+    assert given.notice.body == f"A shop that fits you\nTo show you things that fit you. {WHOLE}"
     assert "On: you said yes" in text(signed_in.get("/me"))
 
     press(signed_in, "personalise", "withdraw")
 
     assert view(profile, "personalise") == {}
     assert "Off: you took your yes back" in text(signed_in.get("/me"))
+
+
+def test_yes_to_single_attributes_is_shown_as_one_and_can_be_extended_to_all(signed_in, profile):
+    with changes(profile, "test") as c:
+        c.decide(Decision("personalise", "given", "login", pieces=("gender",)))
+
+    page = text(signed_in.get("/me"))
+    assert "On for single things that you shared or answered, not for all of it" in page
+    assert WHOLE in page
+    assert not uses_of_events([profile], "personalise")[profile.pk].sent
+    assert press(signed_in, "personalise", "give").status_code == 302
+
+    assert "On: you said yes" in text(signed_in.get("/me"))
+    assert uses_of_events([profile], "personalise")[profile.pk].sent
+    assert b"Allow all of it" not in signed_in.get("/me").content
+    press(signed_in, "personalise", "withdraw")
+    assert not profile.consent_states.get(purpose="personalise").standing
 
 
 def test_outdated_form_sent_again_changes_nothing(signed_in, profile):
@@ -213,7 +231,7 @@ def test_yes_to_a_notice_reworded_meanwhile_takes_nothing_and_shows_the_new_word
     )
     assert signed_in.post("/me/purposes/personalise", {"action": "give", **form, "notice": again[1]}).status_code == 302
     yes = profile.consent_events.get()
-    assert (yes.purpose_version, yes.notice.body.endswith("and to sell it.")) == (2, True)
+    assert (yes.purpose_version, "and to sell it." in yes.notice.body) == (2, True)
 
 
 def test_a_no_counts_on_an_old_page_with_the_words_of_that_page(signed_in, profile):
@@ -263,7 +281,7 @@ def test_purpose_is_shown_in_the_customers_language(signed_in):
 
     page = signed_in.get("/me?language=pt-br").content.decode()
 
-    assert '<p lang="pt">Para lhe mostrar o que lhe serve.</p>' in page
+    assert '<p lang="pt">Para lhe mostrar o que lhe serve. Um sim para tudo abrange' in page
 
 
 def test_built_in_labels_are_translated_and_labels_of_the_business_are_not(signed_in, profile):

@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 
 def sign_in_with_google(page: Page, demo: Demo, name: str, *shared: str) -> None:
-    """Sign in from the shop's first page, sharing the claims with these labels."""
+    """Sign in from the shop's first page, ticking the boxes with these labels."""
     page.goto(demo.shop)
     page.get_by_role("link", name="Sign in").click()
     page.get_by_role("link", name="Continue with Google").click()

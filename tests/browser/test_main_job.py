@@ -20,6 +20,7 @@ from .journey import claims, eventually, open_console, sign_in_with_google, sign
 
 pytestmark = pytest.mark.browser
 
+PURPOSE = "A shop that fits you"
 ASKED = "What are you looking for?"
 LENA = "google-oauth2|110248495921238986401"
 GRACE = "google-oauth2|110248495921238986402"
@@ -64,9 +65,9 @@ def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, 
 
 
 def lena_signs_in(page: Page, demo: Demo) -> dict[str, str]:
-    """View a jacket, sign in, share everything and answer. Returns the claims that the shop receives."""
+    """View a jacket, sign in, share everything, allow the purpose as a whole and answer. Returns the claims that the shop receives."""
     page.goto(f"{demo.shop}/products/harbour-jacket")
-    sign_in_with_google(page, demo, "Lena Vogt", "date of birth", "gender", "address")
+    sign_in_with_google(page, demo, "Lena Vogt", "date of birth", "gender", "address", PURPOSE)
     expect(page.get_by_role("heading", name=ASKED)).to_be_visible()
     page.get_by_role("radio", name="Jackets").check()
     page.get_by_role("button", name="Save and continue").click()
@@ -138,7 +139,7 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
 
     page.get_by_role("link", name="Segments").click()
     page.get_by_role("link", name="New segment").click()
-    page.locator("select[name=for]").select_option(label="A shop that fits you")
+    page.locator("select[name=for]").select_option(label=PURPOSE)
     for attribute, choice in (("Gender", "Woman"), ("Age", "25 to 34"), ("Continent", "Europe")):
         add_condition(page, attribute)
         page.get_by_role("group", name=attribute).get_by_role("checkbox", name=choice).check()

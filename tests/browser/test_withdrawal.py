@@ -86,7 +86,7 @@ def region_again(page: Page, name: str) -> str:
 
 def test_yes_that_is_taken_back_is_gone_everywhere(page: Page, console: Page, demo: Demo):
     page.goto(f"{demo.shop}/products/harbour-jacket")
-    sign_in_with_google(page, demo, "Ines Duarte", "date of birth", "gender", "address")
+    sign_in_with_google(page, demo, "Ines Duarte", "date of birth", "gender", "address", PURPOSE)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="Hello, Ines")).to_be_visible()
     places = Places(demo, console, access_token(page, demo))

@@ -8,6 +8,7 @@ from django.urls import path
 from tests.notices import carried, hidden_fields, send_page
 
 from regulars.accounts.models import Account
+from regulars.consent.purposes import WHOLE
 from regulars.consent.view import view
 from regulars.interfaces.login.question import one_more, question
 from regulars.interfaces.pages.navigation import local_path
@@ -233,6 +234,8 @@ def test_consent_has_two_equal_buttons_that_each_write_the_ledger(client, chika)
 
     assert '<button name="answer" value="yes">Yes, I agree</button>' in page
     assert '<button name="answer" value="no">No, I do not agree</button>' in page
+    assert WHOLE in page
+    assert impression.words.endswith(WHOLE)
     state = chika.consent_states.get(purpose="message")
     assert (state.status, state.event.explicit) == ("refused", True)
     assert not chika.facts.exists()

@@ -16,7 +16,7 @@ from regulars.accounts.models import Account
 from regulars.connections.models import Connection
 from regulars.consent.models import ConsentEvent
 from regulars.consent.purposes import PurposeText
-from regulars.consent.view import view
+from regulars.consent.view import EventUse, uses_of_events, view
 from regulars.events.models import Event
 from regulars.interfaces.login.social import LoginPurpose, PendingProviderLogin
 from regulars.profiles.find import find_by_user_id
@@ -41,7 +41,8 @@ def query(address):
 def test_page_before_lists_each_claim_unticked_with_reason_and_purpose_and_no_scope(client, google):
     page = client.get("/login/google-oauth2?next=/x").content.decode()
 
-    assert page.count('type="checkbox"') == 3
+    assert page.count('type="checkbox" name="claim"') == 3
+    assert page.count('type="checkbox" name="allow"') == 1
     assert " checked" not in page
     for words in (
         "<strong>Your date of birth.</strong>",
@@ -277,7 +278,7 @@ def test_pending_login_of_a_later_version_is_read():
     pending = PendingProviderLogin.from_json({**stored, "added_later": True})
 
     assert pending.purpose is LoginPurpose.LINK
-    assert asdict(pending) == {**stored, "claims": None}
+    assert asdict(pending) == {**stored, "claims": None, "allowed": []}
 
 
 def reworded():
@@ -336,3 +337,69 @@ def test_damaged_language_of_a_choice_takes_nothing(client, google, shown):
     form = {**hidden_fields(client.get("/login/google-oauth2?language=de").content.decode()), "shown": shown}
 
     assert Client().post("/login/google-oauth2", {**form, "claim": ["gender"]}).status_code == 409
+
+
+def test_purpose_is_allowed_as_a_whole_beside_the_claims(client, google, upstream):
+    shown = strip_tags(client.get("/login/google-oauth2").content.decode())
+    answer = send_page(client, "/login/google-oauth2", {"claim": ["gender"], "allow": ["personalise"]})
+    client.get(upstream.decide(answer["Location"], GENDER, person=LENA))
+
+    lena = find_by_user_id(f"google-oauth2|{LENA}")
+    single, whole = ConsentEvent.objects.order_by("id")
+    assert single.evidence["claim"] == "gender"
+    assert (whole.action, whole.method, whole.purpose_id) == ("given", "login", "personalise")
+    assert not whole.evidence.keys() & {"claim", "pieces"}
+    label, _newline, text = whole.notice.body.partition("\n")
+    assert f"{label}. {text}" in shown
+    assert "visits and purchases" in text
+    assert "Without this only the single things" in shown
+    assert uses_of_events([lena], "personalise")[lena.pk] == EventUse(own=True, sent=True)
+    assert lena.facts.get(attribute="gender").consents == [single.pk]
+
+
+def test_claims_alone_allow_nothing_as_a_whole(client, google, upstream):
+    client.get(upstream.decide(begin(client, "gender"), GENDER, person=LENA))
+
+    lena = find_by_user_id(f"google-oauth2|{LENA}")
+    assert uses_of_events([lena], "personalise")[lena.pk] == EventUse(own=False, sent=False)
+    more = client.get("/login/google-oauth2?more=1").content.decode()
+    assert 'name="allow"' in more
+
+
+@pytest.mark.parametrize("hours", ["before", "meanwhile"])
+def test_whole_purpose_reworded_takes_nothing_and_asks_again(client, google, upstream, hours):
+    claims = {"claim": ["birthday", "gender", "address"], "allow": ["personalise"]}
+    fields = {**hidden_fields(client.get("/login/google-oauth2?next=/x").content.decode()), **claims}
+    if hours == "before":
+        change_purpose("personalise", PurposeText("A shop that fits you", "To sell it."), widened=True)
+        again = client.post("/login/google-oauth2?next=/x", fields)
+        assert (again.status_code, b" checked" in again.content) == (409, False)
+        return
+    away = client.post("/login/google-oauth2?next=/x", fields)["Location"]
+    change_purpose("personalise", PurposeText("A shop that fits you", "To sell it."), widened=True)
+    back = client.get(upstream.decide(away, BIRTHDAY, GENDER, person=LENA))
+    assert not ConsentEvent.objects.exists()
+    assert "To sell it." in client.get(back["Location"]).content.decode()
+
+
+def test_whole_purpose_alone_is_asked_again_where_it_was_reworded_meanwhile(client, google, upstream):
+    Connection.objects.filter(name="google-oauth2").update(requested_claims=["gender"])
+    client.get(upstream.decide(begin(client, "gender"), GENDER, person=LENA))
+    client.logout()
+    away = send_page(client, "/login/google-oauth2?next=/x", {"allow": ["personalise"]})["Location"]
+    words = PurposeText("A shop that fits you", "To show you what fits.")
+    change_purpose("personalise", words, widened=False)
+    back = client.get(upstream.decide(away, person=LENA))
+
+    assert ConsentEvent.objects.count() == 1
+    page = client.get(back["Location"]).content.decode()
+    assert "To show you what fits." in page
+    assert page.count('type="checkbox"') == page.count('name="allow"') == 1
+
+
+def test_whole_purpose_that_was_left_out_is_folded_away(client, google, upstream):
+    client.get(upstream.decide(begin(client), person=LENA))
+    page = client.get("/login/google-oauth2").content.decode()
+
+    assert "<details>" in page.partition('name="allow"')[0]
+    assert "You may also allow" not in page

@@ -123,3 +123,23 @@ def test_contacts_of_stored_facts_are_written_in_portions(standard_setup, monkey
 
     contacts = Fact.objects.order_by("pk").values_list("contact", flat=True)
     assert list(contacts) == [*(module.contact_of("email", f"chika{number}@example.com") for number in range(5)), None]
+
+
+def test_customers_who_allow_a_purpose_are_recomputed_once_events_need_all_of_it(standard_setup, monkeypatch):
+    module = migration("consent", "0018_events_need_all")
+    monkeypatch.setattr(module, "PORTION", 2)
+    allowing = ledgers_of_before()
+    refusing = Profile.objects.create(user_id="auth0|refuses")
+    ConsentState.objects.create(
+        profile=refusing,
+        purpose_id="jokes",
+        status="refused",
+        since=clock.now(),
+        event=ConsentEvent.objects.earliest("pk"),
+    )
+    later = clock.now() + UNTIL
+    Profile.objects.update(changes_at=later)
+    module.mark_due(apps, connection.schema_editor())
+
+    due = set(Profile.objects.filter(changes_at__lte=clock.now()).values_list("pk", flat=True))
+    assert due == {profile.pk for profile in allowing}

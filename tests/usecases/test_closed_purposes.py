@@ -29,6 +29,7 @@ from regulars.segments.save import membership_condition, save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handler
 from regulars.usecases.decide_consent import decide, expire_consents
 from regulars.usecases.lake import fill_lake
+from regulars.usecases.permitted_events import permitted_events
 from regulars.usecases.save_segment import evaluate_saved, reconcile, save_and_evaluate
 from regulars.usecases.unit_of_work import changes
 
@@ -128,6 +129,36 @@ def test_own_events_count_after_an_objection_to_measuring(make_customer, standar
         c.record_event("Signed In", {})
 
     assert states(segment) == {chika.pk: "in"}
+
+
+def test_yes_to_single_attributes_is_none_to_events_of_sources(make_customer, standard_setup):
+    segment = save_segment("Looked", 'did("Product Viewed")', "message")
+    came = save_segment("Came", 'did("Signed In")', "message")
+    absent = save_segment("Absent", 'NOT did("Order Completed")', "message")
+    grouped = save_segment("Counted", 'did("Product Viewed")', "measure")
+    chika, dov = make_customer(yes=()), make_customer(yes=("message",))
+    with changes(chika, "test") as c:
+        c.decide(Decision("message", "given", "profile", pieces=("gender",)))
+    for profile in (chika, dov):
+        looks(profile)
+        with changes(profile, "test") as c:
+            c.record_event("Signed In", {})
+    fill_lake({})
+
+    # What Regulars recorded itself counts wherever the purpose is open, and what rests on another purpose by that one.
+    assert states(segment) == states(absent) == {dov.pk: "in"}
+    assert states(came) == states(grouped) == {chika.pk: "in", dov.pk: "in"}
+    assert (count(segment.text, "message").inside, count(segment.text, "measure").inside) == (1, 2)
+    assert overview("message", ()).events["Product Viewed"].people == 1
+    read = [{each.name for each in permitted_events(profile, "message").events} for profile in (chika, dov)]
+    assert read == [set(), {"Signed In", "Product Viewed"}]
+
+    decide(chika, Decision("message", "given", "profile"))
+    assert states(segment)[chika.pk] == states(absent)[chika.pk] == "in"
+    decide(chika, Decision("message", "withdrawn", "profile"))
+    with changes(chika, "test") as c:
+        c.decide(Decision("message", "given", "profile", pieces=("gender",)))
+    assert states(segment)[chika.pk] == states(absent)[chika.pk] == "out"
 
 
 def test_builder_offers_no_events_that_may_not_be_used(make_customer, standard_setup):

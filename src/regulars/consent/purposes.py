@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from django.utils.translation import get_supported_language_variant, gettext, gettext_noop, override
+
 from regulars.base.errors import Invalid
 
 from .models import Purpose
 from .standard import STANDARD, in_every_language
+
+# What a yes to the whole of a purpose covers, beside its text. A yes to single attributes covers no events.
+WHOLE = gettext_noop(
+    "A yes to all of it covers what you tell us, what we learn about you, and what you do with us, such as visits and purchases."
+)
 
 
 def ensure_standard_purposes() -> None:
@@ -83,3 +90,16 @@ def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
             found = purpose.translations[name]
             return name, found["label"], found["text"]
     return "en", purpose.label, purpose.text
+
+
+def whole_words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
+    """Return the same with what a yes to the whole purpose covers: where a customer is asked about it, not about one attribute."""
+    written, label, text = words_in(purpose, locale)
+    if purpose.basis != Purpose.Basis.CONSENT:
+        return written, label, text
+    try:
+        language = get_supported_language_variant(written.lower())
+    except LookupError:
+        language = "en"  # of a language that the operator wrote and the pages do not have
+    with override(language):
+        return written, label, f"{text} {gettext(WHOLE)}"

@@ -124,6 +124,10 @@ class ConsentStatus:
         """Return whether any consent to the purpose stands now. Which facts it opens, `covers` tells."""
         return bool(self.standing.get(purpose_key))
 
+    def is_given_as_a_whole(self, purpose_key: str) -> bool:
+        """Return whether a consent to the whole purpose stands, not only to single attributes."""
+        return any(each.whole for each in self.standing.get(purpose_key, ()))
+
     def fact_stands(self, fact: Fact) -> bool:
         """Return whether the decisions stand that a fact was given under; if not, it is closed for every use.
 
@@ -150,7 +154,7 @@ class ConsentStatus:
         if purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST:
             is_its_own = fact.basis == Purpose.Basis.LEGITIMATE_INTEREST and fact.purpose in ("", purpose.key)
             return is_its_own or bool(fact.consents)
-        if any(each.whole for each in self.standing.get(purpose.key, ())):
+        if self.is_given_as_a_whole(purpose.key):
             return True
         return any(self._purpose_of_consent.get(consent) == purpose.key for consent in fact.consents)
 

@@ -15,7 +15,8 @@ from regulars.events.own_events import is_own_name
 from .models import Purpose
 from .purposes import get_purpose
 
-# Stands among the open purposes in the permitted views of a customer who ended the interest that events of sources rest on.
+# Stands among the open purposes in the permitted view for a purpose that events of sources may not be used for: the customer
+# ended the interest that these rest on, or allows single attributes for the purpose and not all of it.
 EVENTS_CLOSED = "events:closed"
 GROUP_KINDS = frozenset({"measure"})
 WHY_STOPPED = {

@@ -293,10 +293,9 @@ def permitted_by_purpose(
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         status = statuses[profile.pk]
-        open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
-        if not status.fact_stands(SENT):
-            open_purposes.append(EVENTS_CLOSED)
+        all_open = sorted(purpose.key for purpose in purposes if status.allows(purpose))
         for purpose in purposes:
+            open_purposes = all_open if _uses_events(status, purpose, SENT) else [*all_open, EVENTS_CLOSED]
             traits = _values(_permitted(purpose, status, facts, attributes))
             by_place = _differences(traits, purpose, status, facts, attributes)
             terms, shown_terms = terms_of({**traits, CONSENT_PATH: open_purposes}), None

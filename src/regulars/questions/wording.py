@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 from django.conf import settings
 from django.utils.translation import get_supported_language_variant
 
-from regulars.consent.purposes import words_in
+from regulars.consent.purposes import whole_words_in, words_in
 
 from .models import Impression, Question
 from .question_type import AnswerOption
@@ -164,5 +164,6 @@ def _wording(
     options = [AnswerOption(each.key, labels.get(each.key, each.label), each.image) for each in question.choices()]
     if not options and labels:  # yes and no in another language
         options = [AnswerOption(name, label) for name, label in labels.items()]
-    help_, confirm, use = words.get("help", ""), words.get("confirm", ""), words_in(question.purpose, locale)[2]
+    in_language = whole_words_in if question.kind.gives_consent else words_in
+    help_, confirm, use = words.get("help", ""), words.get("confirm", ""), in_language(question.purpose, locale)[2]
     return QuestionWording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)

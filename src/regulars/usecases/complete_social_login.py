@@ -24,8 +24,10 @@ from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.consent.status import is_barred
+from regulars.consent.suppressions import release
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
+from regulars.profiles.contacts import proved_contacts
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
@@ -33,7 +35,7 @@ from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
 from .first_proof import record_proof, record_vouched
-from .shown_notices import claim_notice
+from .shown_notices import claim_notice, is_current
 from .unit_of_work import Changes, changes
 from .users import SIGN_UP, guess_names, write_values
 
@@ -60,6 +62,8 @@ class ClaimConsent:
 class ProviderLogin:
     """One answer of one provider. Of `raw` only what was shared is stored; scopes are written as the provider writes them.
 
+    `allowed` are the notices of purposes that the customer allowed as a whole, before they went there.
+
     `issued` is what its token endpoint issued: `{"access_token", "refresh_token", "expires_in"}`, stored encrypted.
     """
 
@@ -71,6 +75,7 @@ class ProviderLogin:
     granted: Sequence[str]
     claims: Sequence[ProviderClaim] = ()
     shared: Sequence[ClaimConsent] = ()
+    allowed: Sequence[ShownNotice] = ()
     issued: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -80,8 +85,13 @@ class ProviderLogin:
         return [str(each.value) for each in self.claims if each.attribute == "email" and each.kind == kind]
 
 
+def is_reworded(login: ProviderLogin) -> bool:
+    """Return whether the customer would read something else beside one of the boxes now. Nothing of that is taken."""
+    return not (all(map(is_current, login.allowed)) and all(unchanged(login.strategy, each) for each in login.shared))
+
+
 def unchanged(strategy: str, chosen: ClaimConsent) -> bool:
-    """Return whether the customer would read the same beside the box now."""
+    """Return whether the customer would read the same beside the box of a claim now."""
     provider = find_provider(strategy)
     claim = next((each for each in (provider.requested_claims if provider else ()) if each.key == chosen.claim), None)
     return claim is not None and claim_notice(claim, chosen.notice.locale) == chosen.notice
@@ -117,7 +127,10 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
         shared = [each for each in login.shared if unchanged(login.strategy, each)]
-        login = replace(login, shared=shared if shared and not is_barred(c.profile) else [])
+        allowed = [each for each in login.allowed if is_current(each)]
+        if (shared or allowed) and is_barred(c.profile):
+            shared, allowed = [], []
+        login = replace(login, shared=shared, allowed=allowed)
         identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
         Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
         answer = ProviderAnswer.objects.create(
@@ -132,6 +145,7 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
         shown = replace(shown, customer=c.profile.pk, identities=shown.identities | {identity.pk})
         record_vouched(c.profile, login.vouched_emails, login.strategy, shown)
         _learn_claims(c, login, answer)
+        _allow(c, login, answer)
         c.refresh()
         return c.profile.account or _open_account(c, Account.objects.create_user(), login.connection)
 
@@ -222,6 +236,18 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
         if not claim.requested_claim or claim.requested_claim in purposes
     ]
     c.learn(facts)
+
+
+def _allow(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:
+    """Record consent to purposes as a whole, as `decide_consent.decide` does: it opens them again for later lists too."""
+    evidence = {"connection": login.connection, "provider_answer": answer.pk}
+    given = ConsentEvent.Action.GIVEN
+    decisions = [Decision(each.subject, given, "login", notice=each, evidence=evidence) for each in login.allowed]
+    if decisions:
+        c.decide_all([(c.profile, decisions)])
+        contacts = proved_contacts(c.profile)
+        for each in decisions:
+            release(contacts, each.purpose)
 
 
 def _open_account(c: Changes, account: Account, connection: str) -> Account:

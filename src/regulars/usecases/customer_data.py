@@ -11,7 +11,7 @@ from django.db.models import Q
 from regulars.base import clock
 from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.purposes import words_in
+from regulars.consent.purposes import whole_words_in
 from regulars.consent.status import ConsentStatus
 from regulars.events.models import Source
 from regulars.profiles.assertions import voice
@@ -70,6 +70,7 @@ class PurposeStatus:
     has become wider since. `barred`: the customer is too young to allow it. `recipients` may be sent the data now, and
     `new_recipients` are those of them that the notice of an open consent did not name. `restricted`: nothing is used while
     processing is restricted; `may_end` is whether there is a yes to take back, or an interest to object to, all the same.
+    `is_partial`: consent is given to single attributes only, so that no event of a source is used for it.
     """
 
     key: str
@@ -87,6 +88,7 @@ class PurposeStatus:
     barred: bool
     restricted: bool
     may_end: bool
+    is_partial: bool
     recipients: tuple[str, ...]
     new_recipients: tuple[str, ...]
 
@@ -149,7 +151,7 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
         is_open, may_end = status.allows(purpose), status.would_allow(purpose)
         known = state.event.notice.recipients if state and state.event.notice else ()
         has_given = may_end and purpose.basis == Purpose.Basis.CONSENT
-        language, label, text = words_in(purpose, locale)
+        language, label, text = whole_words_in(purpose, locale)
         has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
         found.append(
             PurposeStatus(
@@ -173,6 +175,7 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
                 barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
                 restricted=status.is_restricted,
                 may_end=may_end,
+                is_partial=has_given and not status.is_given_as_a_whole(purpose.key),
                 recipients=named,
                 new_recipients=tuple(each for each in named if has_given and each not in known),
             )

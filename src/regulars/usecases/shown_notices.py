@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from regulars.base import clock
 from regulars.connections.provider import RequestedClaim
 from regulars.consent.models import Purpose
 from regulars.consent.notices import ShownNotice, remember_shown
-from regulars.consent.purposes import get_purpose, words_in
+from regulars.consent.purposes import get_purpose, whole_words_in, words_in
+from regulars.consent.status import ConsentStatus
+from regulars.profiles.models import Profile
 from regulars.questions.models import Impression
 from regulars.questions.next_question import notice_of
 from regulars.questions.wording import wording_of
@@ -39,8 +42,8 @@ def recipients_text(notice: ShownNotice) -> str:
 
 
 def purpose_notice(purpose: Purpose, locale: str, recipients: Sequence[Recipient] | None = None) -> ShownNotice:
-    """Return the notice of a purpose by itself, in the best language that the operator wrote."""
-    written, label, text = words_in(purpose, locale)
+    """Return the notice of a purpose as a whole, in the best language that the operator wrote."""
+    written, label, text = whole_words_in(purpose, locale)
     return notice_on(purpose, written, f"{label}\n{text}", recipients=recipients)
 
 
@@ -83,6 +86,28 @@ def claim_text(claim: RequestedClaim, locale: str) -> ClaimText:
 def claim_notice(claim: RequestedClaim, locale: str) -> ShownNotice:
     """Return the notice beside the box of a claim, before the customer goes to the provider."""
     return notice_on(get_purpose(claim.purpose), locale, claim_text(claim, locale).words, [claim.key])
+
+
+def whole_notices(claims: Sequence[RequestedClaim], locale: str, profile: Profile | None = None) -> list[ShownNotice]:
+    """Return the notices of the purposes that these claims are for, each as a whole: where consent is its basis.
+
+    Not those that the customer, where known, allows as a whole already.
+    """
+    status = ConsentStatus.of([profile], clock.now())[profile.pk] if profile else None
+    purposes = Purpose.objects.filter(
+        key__in={claim.purpose for claim in claims}, basis=Purpose.Basis.CONSENT, active=True
+    )
+    return [
+        purpose_notice(each, locale)
+        for each in purposes.order_by("key")
+        if status is None or not status.is_given_as_a_whole(each.key)
+    ]
+
+
+def is_current(notice: ShownNotice) -> bool:
+    """Return whether a page would show this notice of a whole purpose now."""
+    purpose = Purpose.objects.filter(key=notice.subject, active=True).first()
+    return purpose is not None and purpose_notice(purpose, notice.locale) == notice
 
 
 def show_purposes(locale: str) -> dict[str, str]:

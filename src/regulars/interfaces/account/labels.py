@@ -244,6 +244,8 @@ def consent_status(stand: PurposeStatus) -> str:
         return _("Off while the use of your data is restricted")
     if not stand.status:
         return _(BASIS.get(stand.basis, NEVER_ASKED))
+    if stand.is_open and stand.is_partial:
+        return _("On for single things that you shared or answered, not for all of it")
     decision = _(STATUS[stand.status])
     return (_("On: {decision}") if stand.is_open else _("Off: {decision}")).format(decision=decision)
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypedDict
 from urllib.parse import urlencode
@@ -35,9 +35,9 @@ from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer, is_fresh, shown_here
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
-from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login, unchanged
+from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login, is_reworded
 from regulars.usecases.link_accounts import link_social_login
-from regulars.usecases.shown_notices import ClaimText, claim_notice, claim_text, recipients_text
+from regulars.usecases.shown_notices import ClaimText, claim_notice, claim_text, recipients_text, whole_notices
 from regulars.usecases.stop_sharing import shared_claims_of
 
 from .entry import enter, onward
@@ -47,6 +47,7 @@ log = logging.getLogger("regulars.signin")
 DECLINED, REMEMBERED = "declined", 365 * 86400  # a cookie, and its seconds
 LONGEST_FORM = 2000  # characters of what a provider sends by a form
 PENDING, PENDING_LIFETIME, MOST_PENDING = "provider_logins", 600, 10  # a session key, its seconds, and how many at once
+WHOLE = "all:"  # before the key of a purpose among what was declined
 CHANGED = "changed"  # the parameter of a browser that comes back to a notice that was reworded while it was away
 # The words of providers for a customer who stopped there.
 CANCELLED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "user_denied")
@@ -72,6 +73,7 @@ class PendingProviderLogin:
     """A sign-in at a provider that has begun on this browser. It is kept in the session under its `state`.
 
     `claims` are those asked for at a provider that is asked for single ones; None: whatever the answer has is read.
+    `allowed` are the notices of purposes that the customer allowed as a whole (`ShownNotice` as JSON).
     `profile` is the customer who began to share more or to link. `at` is seconds since 1970.
     """
 
@@ -85,6 +87,7 @@ class PendingProviderLogin:
     profile: int | None
     at: float
     claims: list[str] | None = None
+    allowed: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> PendingProviderLogin:
@@ -114,13 +117,16 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     )
     locale = language_shown(request)
     wanted = request.POST.getlist("claim")
-    chosen = [claim for claim in requested_claims if claim.key in wanted]
-    changed = [claim for claim in chosen if request.POST.get(f"notice-{claim.key}") != claim_notice(claim, locale).hash]
+    chosen = [(claim, claim_notice(claim, locale)) for claim in requested_claims if claim.key in wanted]
+    whole = _whole_notices(connection, locale, intent)
+    allowed = [notice for notice in whole if notice.subject in request.POST.getlist("allow")]
+    same = [claim.key for claim, notice in chosen if request.POST.get(f"notice-{claim.key}") == notice.hash]
+    same_whole = [each.subject for each in allowed if request.POST.get(f"notice-all-{each.subject}") == each.hash]
+    changed = (len(same), len(same_whole)) != (len(chosen), len(allowed))
     if changed or (request.method == "GET" and (requested_claims or intent)):
         # What changed is not ticked any more: a box that is ticked already asks nothing.
-        ticked = [claim.key for claim in chosen if claim not in changed]
-        return _choice_page(request, connection, requested_claims, intent, ticked, changed=bool(changed))
-    return _send_to_provider(request, connection, [(claim, claim_notice(claim, locale)) for claim in chosen], intent)
+        return _choice_page(request, connection, requested_claims, intent, same, same_whole, changed=changed)
+    return _send_to_provider(request, connection, chosen, allowed, intent)
 
 
 @csrf_exempt  # the state proves that the answer belongs to this browser
@@ -241,6 +247,18 @@ class _ClaimOption:
 
 
 @dataclass(frozen=True)
+class _WholeOption:
+    """A purpose as a whole, as the page shows it: the label and text are the words of its notice."""
+
+    key: str
+    label: str
+    text: str
+    notice: str
+    recipients: str
+    ticked: bool
+
+
+@dataclass(frozen=True)
 class _Intent:
     """The purpose of a signed-in customer at this connection: to share more, or to link it."""
 
@@ -263,12 +281,23 @@ def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpRespo
         return _Intent(purpose, profile, [])
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
     share = shared_claims_of(identity) if identity else None
-    if CHANGED in request.GET and (share is None or not share.more):
+    if share is not None and not share.more and CHANGED in request.GET:
+        found = _Intent(purpose, profile, [])  # what changed was a purpose as a whole
+        return found if _whole_notices(connection, "en", found) else HttpResponseRedirect(onward(request))
+    if CHANGED in request.GET and share is None:
         return HttpResponseRedirect(onward(request))
     if share is None or not share.more:
         sentence = _("There is nothing more to share from {network}.").format(network=connection.display_name)
         return message_page(request, gettext_noop("Nothing more to share"), sentence)
     return _Intent(purpose, profile, list(share.more))
+
+
+def _whole_notices(connection: Connection, locale: str, intent: _Intent | None) -> list[ShownNotice]:
+    """Return the notices of the purposes that the connection's claims are for, as a whole; none where it is only added."""
+    if intent and intent.purpose == LoginPurpose.LINK:
+        return []
+    offered = PROVIDERS[connection.strategy].offered(connection.requested_claims)
+    return whole_notices(offered, locale, intent.profile if intent else None)
 
 
 def _choice_page(
@@ -277,10 +306,11 @@ def _choice_page(
     requested_claims: list[RequestedClaim],
     intent: _Intent | None,
     ticked: list[str],
+    allowed: list[str],
     *,
     changed: bool,
 ) -> HttpResponse:
-    """Show the claims to choose from. Those declined the last time on this browser are folded away.
+    """Show the claims to choose from, and their purposes as a whole. Those declined the last time are folded away.
 
     `changed`: a notice is not any more what the customer decided on.
     """
@@ -291,10 +321,17 @@ def _choice_page(
         for claim in requested_claims
         for notice in [claim_notice(claim, locale)]
     ]
+    whole = [
+        _WholeOption(notice.subject, label, text, notice.hash, recipients_text(notice), notice.subject in allowed)
+        for notice in _whole_notices(connection, locale, intent)
+        for label, _newline, text in [notice.words.partition("\n")]
+    ]
     context = {
         "connection": connection,
         "offered": [each for each in offered if each.key not in declined],
         "declined": [each for each in offered if each.key in declined],
+        "whole": [each for each in whole if WHOLE + each.key not in declined],
+        "declined_whole": [each for each in whole if WHOLE + each.key in declined],
         "purpose": intent.purpose if intent else "",
         "login": address("/login", request),
         "locale": locale,
@@ -317,6 +354,9 @@ def _remember_declined(
 ) -> None:
     shared = {each.claim for each in login.shared}
     left = [key for key in connection.requested_claims if key not in shared]
+    allowed = {each.subject for each in login.allowed}
+    whole = _whole_notices(connection, "en", None)
+    left += [WHOLE + each.subject for each in whole if each.subject not in allowed]
     value = json.dumps({**_declined(request), connection.name: left})
     secure = settings.PUBLIC_URL.startswith("https://")
     response.set_signed_cookie(DECLINED, value, max_age=REMEMBERED, httponly=True, samesite="Lax", secure=secure)
@@ -326,6 +366,7 @@ def _send_to_provider(
     request: HttpRequest,
     connection: Connection,
     chosen: list[tuple[RequestedClaim, ShownNotice]],
+    allowed: list[ShownNotice],
     intent: _Intent | None,
 ) -> HttpResponse:
     """Send the browser to the provider, and remember what the customer wants there and the notices that they read."""
@@ -351,6 +392,7 @@ def _send_to_provider(
         scopes=asked.scopes,
         claims=asked.claims,
         chosen=[{"claim": claim.key, "notice": asdict(notice)} for claim, notice in chosen],
+        allowed=[asdict(notice) for notice in allowed],
         resume_url=onward(request),
         nonce=begun.nonce,
         code_verifier=begun.code_verifier,
@@ -376,7 +418,7 @@ def _enter(
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(pending.resume_url)
-    if not all(unchanged(login.strategy, each) for each in login.shared):
+    if is_reworded(login):
         # Reworded while the customer was away: nothing of it was taken, and they may read it again.
         where = f"/login/{connection.name}?" + urlencode({LoginPurpose.SHARE_MORE: "1", CHANGED: "1", "next": where})
     # "socialaccount" is allauth's word for this method; sessions and tokens (`amr`) go by it.
@@ -428,6 +470,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         shared=[
             ClaimConsent(claim.key, notice) for claim, notice in chosen if set(claim.scopes) & asked <= set(granted)
         ],
+        allowed=list(map(ShownNotice.from_json, pending.allowed)),
         issued=answer.issued,
     )
 
