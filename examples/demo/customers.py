@@ -43,7 +43,7 @@ OPTIONAL = frozenset(attribute for attributes in REQUESTED_CLAIMS.values() for a
 
 # The chance (percent) of each decision; the rest to 100 was never asked or never answered.
 DECISION_SHARES = {
-    "personalise": {"given": 80, "refused": 8},
+    "personalise": {"given": 82, "refused": 8},
     "message": {"given": 41, "refused": 22},
     "enrich": {"given": 18, "refused": 12},
     "share": {"given": 4, "refused": 31},

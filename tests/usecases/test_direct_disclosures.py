@@ -105,13 +105,62 @@ def test_answer_from_the_cache_discloses_nothing_more(asked):
     assert DirectDisclosure.objects.get().last_at == before
 
 
-def test_source_on_this_machine_is_no_disclosure(asked):
+@pytest.mark.parametrize("key", ["email", "us-areas"])
+def test_source_on_this_machine_is_no_disclosure(asked, key):
+    lives_in(asked, "98101")
+    settings = {"file": ""} if key == "us-areas" else {}
     SourceSetting.objects.update_or_create(
-        key="email", defaults={"enabled": True, "settings": {}, "purpose_id": "serve"}
+        key=key, defaults={"enabled": True, "settings": settings, "purpose_id": "enrich"}
     )
-    enrich({"profile": asked.pk, "source": "email"})
+    enrich({"profile": asked.pk, "source": key})
 
     assert disclosures_of(asked) == []
+
+
+def lives_in(profile, postal_code):
+    with changes(profile, "test") as c:
+        c.learn([NewFact("postal_code", postal_code, "declared", "test"), NewFact("country", "US", "declared", "test")])
+
+
+def test_lookup_about_an_area_is_a_disclosure_of_whose_postal_code_left(asked, make_customer):
+    neighbour = make_customer(yes=("enrich",))
+    for profile in (asked, neighbour):
+        lives_in(profile, "98101")
+    answer = Answer(body=b'[["B19013_001E","zip code tabulation area"],["52000","98101"]]')
+    with receiving(answer) as receiver:
+        settings = {"base_url": receiver.url, "year": "2024", "api_key": "k"}
+        SourceSetting.objects.update_or_create(
+            key="us-census-acs", defaults={"enabled": True, "settings": settings, "purpose_id": "enrich"}
+        )
+        for profile in (asked, neighbour):
+            enrich({"profile": profile.pk, "source": "us-census-acs"})
+        assert len(receiver.received) == 1
+    (line,) = disclosures_of(asked)
+
+    assert (line.kind, line.recipient, line.purpose) == ("lookup", "US Census", "enrich")
+    assert line.attributes == ("country", "postal_code")
+    assert disclosures_of(neighbour) == []  # the answer was there already: nothing left for them
+    assert "US Census" in {each["recipient"] for each in access(asked)["disclosures"]}
+
+
+def test_objection_while_a_question_about_an_area_is_prepared_stops_the_call(asked, monkeypatch):
+    lives_in(asked, "98101")
+    with receiving(Answer(body=b"[]")) as receiver:
+        settings = {"base_url": receiver.url, "year": "2024", "api_key": "k"}
+        SourceSetting.objects.update_or_create(
+            key="us-census-acs", defaults={"enabled": True, "settings": settings, "purpose_id": "enrich"}
+        )
+        permitted = record_disclosures.permitted_source
+
+        def objected_meanwhile(profile, key):
+            with changes(profile, "test") as c:
+                c.decide(Decision("enrich", "withdrawn", "test"))
+            return permitted(profile, key)
+
+        monkeypatch.setattr(record_disclosures, "permitted_source", objected_meanwhile)
+        enrich({"profile": asked.pk, "source": "us-census-acs"})
+
+    assert (receiver.received, disclosures_of(asked)) == ([], [])
 
 
 def test_source_that_moved_keeps_where_it_was_asked(asked):

@@ -68,12 +68,13 @@ def _rule_hosts(profile: Profile) -> list[DisclosureRecord]:
 def record_lookup(
     profile: Profile, setting: SourceSetting, source: EnrichmentSource, attributes: Sequence[str]
 ) -> None:
-    """Record that a source is asked about a customer, unless it stays on this machine or names no person.
+    """Record that a source is asked about a customer, unless that stays on this machine.
 
+    A question about an area is one customer's too: their postal code leaves, also where nothing else does.
     As for destinations, a decision of the customer comes before this and is seen here, or after it. Raises
     `Invalid("no_consent" | "source_off" | "erased")`.
     """
-    if source.is_local or source.is_about_areas:
+    if source.is_local:
         return
     if not Profile.objects.select_for_update().filter(pk=profile.pk).exists():
         raise Invalid("erased", "The customer was erased.")
