@@ -71,7 +71,14 @@ def test_the_page_shows_the_state_of_queue_and_breaker(console, mailer, chika):
 def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
     for _ in range(3):
         record_failure(mailer, SendFailed("http_503"))
-    dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="failed", due_at=clock.now(), payload={"delivery": 0})
+    dead = Job.objects.create(
+        kind=JOB,
+        queue=mailer.queue,
+        state="failed",
+        due_at=clock.now(),
+        finished_at=clock.now(),
+        payload={"delivery": 0},
+    )
 
     mia_console.post(PAGE + "/resume")
 

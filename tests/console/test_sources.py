@@ -297,7 +297,14 @@ def test_the_page_tells_what_a_source_brings_costs_and_how_far_it_is_believed(co
 
 def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
     queue = save_source("us-census-acs", {"api_key": KEY}).queue
-    dead = {"kind": "enrich", "queue": queue, "state": "failed", "due_at": clock.now(), "last_error": "http_400: no"}
+    dead = {
+        "kind": "enrich",
+        "queue": queue,
+        "state": "failed",
+        "due_at": clock.now(),
+        "finished_at": clock.now(),
+        "last_error": "http_400: no",
+    }
     jobs = [Job.objects.create(payload={"profile": number, "source": "x"}, **dead) for number in (chika.pk, 0, 0)]
     page = console.get(CENSUS).content.decode()
     assert all(words in page for words in (chika.user_id, "erased customer", "http_400: no", "Retry all 3"))

@@ -319,6 +319,7 @@ NOTHING = (
     "regulars worker",
     "task accounts.delete_old_attempts",
     "task consents.expire",
+    "task jobs.bring_back",
     "task jobs.forget_finished",
     "task keys.forget",
     "task lake.compact",

@@ -14,7 +14,7 @@ from regulars.accounts.models import Account
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS
-from regulars.base.jobs.models import Job
+from regulars.base.jobs.models import FINISHED, OPEN, Job
 from regulars.base.lake.tables import check_tables
 from regulars.consent.bases import without_basis
 from regulars.consent.erasures import list_path
@@ -88,8 +88,8 @@ def _private() -> CheckResult:
 
 
 def _jobs() -> CheckResult:
-    failed = Job.objects.filter(state=Job.State.FAILED).count()
-    waiting = Job.objects.filter(state=Job.State.WAITING).count()
+    failed = Job.objects.filter(FINISHED, state=Job.State.FAILED).count()
+    waiting = Job.objects.filter(OPEN, state=Job.State.WAITING).count()
     sentence = f"jobs: {waiting} waiting, {failed} failed"
     return fail("jobs", "jobs_failed", sentence) if failed else ok("jobs", sentence)
 

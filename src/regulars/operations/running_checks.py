@@ -16,7 +16,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from regulars.base.addresses import is_local
-from regulars.base.jobs.models import Job, PeriodicTask, Queue
+from regulars.base.jobs.models import OPEN, Job, PeriodicTask, Queue
 from regulars.base.mail_server import sends_to_files
 from regulars.events.models import InboxItem
 from regulars.serving.tls import Certificate
@@ -85,7 +85,7 @@ def check_lag() -> CheckResult:
     now = timezone.now()
     received = InboxItem.objects.filter(processed_at=None).aggregate(first=Min("received_at"))["first"]
     paused = Queue.objects.filter(paused_until__gt=now).exclude(name=account_mails.QUEUE).values("name")
-    waiting = Job.objects.filter(state=Job.State.WAITING, due_at__lte=now).exclude(queue__in=paused)
+    waiting = Job.objects.filter(OPEN, state=Job.State.WAITING, due_at__lte=now).exclude(queue__in=paused)
     due = waiting.aggregate(first=Min("due_at"))["first"]
     late = [
         f"{name} waits {_span(now - first)}"

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from regulars.base.db.compiled_query import CompiledQuery
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.jobs.models import Job
+from regulars.base.jobs.models import FINISHED, Job
 from regulars.base.jobs.queues import pause_queue
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue_once, handles, retry_job
 from regulars.enrichment.budget import RateLimited
@@ -46,7 +46,7 @@ _switched_on = CompiledQuery(
 
 def dead_letters(source_key: str) -> list[Job]:
     """Return the failed lookups of a source, newest first."""
-    dead = Job.objects.filter(kind=JOB, state=Job.State.FAILED, queue=SourceSetting(key=source_key).queue)
+    dead = Job.objects.filter(FINISHED, kind=JOB, state=Job.State.FAILED, queue=SourceSetting(key=source_key).queue)
     return list(dead.order_by("-id"))
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.utils import timezone
 
-from regulars.base.jobs.models import Job
+from regulars.base.jobs.models import OPEN, Job
+from regulars.base.jobs.predecessors import skip_locked
 from regulars.base.jobs.tasks import enqueue, enqueue_once, handles
 from regulars.base.lake.query import query
 from regulars.base.lake.tables import (
@@ -52,10 +53,8 @@ def queue_lake_rewrite(profile_ids: list[int]) -> None:
 
     With one that waits for the lake, in the caller's transaction: each goes through most files, whomever it is for.
     """
-    jobs = Job.objects.filter(kind="lake.rewrite", key=KEY, state=Job.State.WAITING)
-    if connection.features.has_select_for_update_skip_locked:
-        jobs = jobs.select_for_update(skip_locked=True)
-    waiting = jobs.order_by("id").last()
+    jobs = Job.objects.filter(OPEN, kind="lake.rewrite", key=KEY, state=Job.State.WAITING)
+    waiting = skip_locked(jobs).order_by("id").last()
     if waiting is None or len(waiting.payload["profiles"]) >= REWRITTEN_TOGETHER:
         enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
         return
@@ -71,11 +70,16 @@ def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
     fill_lake({})
 
 
+@transaction.atomic
 def queue_lake_expiry(at: dt.datetime) -> None:
-    """Queue the deletion of events before an instant (retention), once per instant."""
-    payload = {"at": at.isoformat()}
-    if not Job.objects.filter(kind="lake.leave_before", key=KEY, state=Job.State.WAITING, payload=payload).exists():
-        enqueue("lake.leave_before", payload, key=KEY)
+    """Queue the deletion of events before an instant (retention). One that waits already takes the later instant."""
+    jobs = Job.objects.filter(OPEN, kind="lake.leave_before", key=KEY, state=Job.State.WAITING)
+    waiting = skip_locked(jobs).order_by("id").last()
+    if waiting is None:
+        enqueue("lake.leave_before", {"at": at.isoformat()}, key=KEY)
+    elif dt.datetime.fromisoformat(waiting.payload["at"]) < at:
+        waiting.payload = {"at": at.isoformat()}
+        waiting.save(update_fields=["payload"])
 
 
 def queue_lake_purge() -> None:
@@ -159,7 +163,7 @@ def compare_lake() -> list[TableComparison]:
     Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
     """
     views = PermittedView.objects.filter(profile__merged_into=None).exclude(profile__user_id__startswith=ANONYMOUS)
-    pending = Job.objects.filter(key=KEY, state__in=(Job.State.WAITING, Job.State.RUNNING)).exclude(kind="lake.fill")
+    pending = Job.objects.filter(OPEN, key=KEY).exclude(kind="lake.fill")
     found = []
     for name, key, confirmed, unconfirmed in (
         (

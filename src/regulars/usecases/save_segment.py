@@ -7,7 +7,7 @@ from django.db import transaction
 from regulars.accounts.models import Account
 from regulars.base.conditions import mentions, parse
 from regulars.base.errors import Invalid
-from regulars.base.jobs.tasks import enqueue, handles
+from regulars.base.jobs.tasks import enqueue, enqueue_once, handles
 from regulars.destinations.models import Destination
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
@@ -49,9 +49,12 @@ def evaluate_saved(segment: Segment) -> int:
 
 
 def queue_all_reconciliations() -> None:
-    """Evaluate every segment for every customer: time windows end and answers expire without an event."""
+    """Evaluate every segment for every customer: time windows end and answers expire without an event.
+
+    Once, however many nights a job of the same segment waits.
+    """
     for slug in Segment.objects.values_list("slug", flat=True):
-        queue_reconciliation(slug)
+        enqueue_once("segments.reconcile", {"segment": slug}, key=f"segment:{slug}")
 
 
 def queue_reconciliation(slug: str) -> None:

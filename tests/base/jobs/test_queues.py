@@ -104,7 +104,8 @@ def test_statistics_of_many_queues_need_two_queries(django_assert_num_queries):
 
 def test_failed_jobs_of_one_queue_are_retried():
     for queue in ("slow", "slow", "other"):
-        Job.objects.create(kind="note", queue=queue, state="failed", due_at=timezone.now(), payload={"n": queue})
+        failed = {"state": "failed", "due_at": timezone.now(), "finished_at": timezone.now()}
+        Job.objects.create(kind="note", queue=queue, payload={"n": queue}, **failed)
 
     assert retry_failed_jobs("slow") == 2
     assert list(Job.objects.order_by("id").values_list("state", flat=True)) == ["waiting", "waiting", "failed"]

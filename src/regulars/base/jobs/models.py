@@ -7,6 +7,12 @@ from django.db.models import Q
 
 from regulars.base import clock
 
+# Conditions of indexes, and of every query that shall use them. They say "null", and no state: SQLite compares the condition of
+# an index with literals only, and Django binds values. A row that an earlier version or a migration wrote is ready too.
+OPEN = Q(finished_at__isnull=True)
+READY = Q(finished_at__isnull=True, leased_until__isnull=True, put_aside_at__isnull=True)
+FINISHED = Q(finished_at__isnull=False)
+
 
 class Job(models.Model):
     """One job. Jobs with the same non-empty `key` run in the order they were written, one at a time.
@@ -14,6 +20,9 @@ class Job(models.Model):
     A running job belongs to its worker until `leased_until`; when a worker dies, the lease expires and another continues.
     A job with a `queue` waits while that queue is full or paused; jobs of other queues do not wait.
     Times use the machine's clock: a rehearsal that moves the business clock must not move leases.
+
+    `leased_until` is set while a job runs, `finished_at` when it is done or failed, and `put_aside_at` when it was found behind
+    another of its key: with none of them it is ready, and found when it is due (`READY`).
     """
 
     class State(models.TextChoices):
@@ -30,6 +39,7 @@ class Job(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField()
     leased_until = models.DateTimeField(null=True, blank=True)
+    put_aside_at = models.DateTimeField(null=True, blank=True)
     leased_by = models.CharField(max_length=64, blank=True)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=clock.now)
@@ -37,10 +47,11 @@ class Job(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["due_at", "id"], name="jobs_open", condition=Q(state__in=["waiting", "running"])),
-            models.Index(fields=["key", "id"], name="jobs_in_line", condition=Q(state__in=["waiting", "running"])),
-            models.Index(fields=["queue"], name="jobs_in_queues", condition=Q(state="running")),
-            models.Index(fields=["queue", "id"], name="jobs_failed", condition=Q(state="failed")),
+            models.Index(fields=["queue", "due_at", "id"], name="jobs_ready", condition=READY),
+            models.Index(fields=["key", "id"], name="jobs_of_key", condition=OPEN),
+            models.Index(fields=["leased_until"], name="jobs_leased", condition=Q(leased_until__isnull=False)),
+            models.Index(fields=["key"], name="jobs_aside", condition=Q(put_aside_at__isnull=False)),
+            models.Index(fields=["state", "finished_at"], name="jobs_finished", condition=FINISHED),
         ]
 
     def __str__(self) -> str:

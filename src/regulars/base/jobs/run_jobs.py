@@ -8,21 +8,39 @@ import os
 import random
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from .models import Job, PeriodicTask, Queue
+from .models import FINISHED, READY, Job, PeriodicTask, Queue
+from .predecessors import bring_back, has_predecessor, put_aside, skip_locked
 from .tasks import HANDLERS, PermanentFailure, RegisteredHandler, Retry
 
 log = logging.getLogger("regulars.jobs")
 
 LEASE = dt.timedelta(seconds=60)
+LOOKS = 100  # at jobs behind another of their key, which are put aside, before the worker turns to something else
+DELETED_AT_ONCE = 1000
+# The first due job of each queue, by as many steps in the index `jobs_ready` as there are queues with jobs. Neither database
+# finds the different values of a column without reading all its rows, unless it is led from one to the next.
+READY_IN_SQL = "finished_at IS NULL AND leased_until IS NULL AND put_aside_at IS NULL"
+FIRST_OF_EACH_QUEUE = f"""
+WITH RECURSIVE named(queue) AS (
+    SELECT MIN(j.queue) FROM jobs_job j WHERE {READY_IN_SQL}
+    UNION ALL
+    SELECT (SELECT MIN(j.queue) FROM jobs_job j WHERE {READY_IN_SQL} AND j.queue > named.queue)
+    FROM named WHERE named.queue IS NOT NULL
+)
+SELECT named.queue, (
+    SELECT j.due_at FROM jobs_job j WHERE {READY_IN_SQL} AND j.queue = named.queue AND j.due_at <= %s
+    ORDER BY j.due_at, j.id LIMIT 1
+) FROM named WHERE named.queue IS NOT NULL
+"""  # noqa: S608 - of constants
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -38,26 +56,56 @@ def run_due(limit: int = 100) -> int:
 
 
 def lease_next() -> Job | None:
-    """Lease the next due job without unfinished predecessors, or return None."""
-    now = timezone.now()
-    running = Job.objects.filter(queue=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
-    busy = Coalesce(Subquery(running.order_by().values("queue").annotate(n=Count("id")).values("n")), 0)
-    paused_or_full = Q(paused_until__gt=now) | Q(busy__gte=F("concurrency"))
-    closed = Queue.objects.annotate(busy=busy).filter(paused_or_full).values_list("name", flat=True)
-    free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
-    due = Job.objects.filter(free, _without_predecessors(), due_at__lte=now)
-    due = due.exclude(queue__in=closed).order_by("due_at", "id")
-    if connection.features.has_select_for_update_skip_locked:
-        # On SQLite, which has no SKIP LOCKED, BEGIN IMMEDIATE already admits one writer at a time.
-        due = due.select_for_update(skip_locked=True, of=("self",))
-    with transaction.atomic():
-        job = due.first()
-        if job is None:
-            return None
-        job.state, job.leased_by, job.leased_until = Job.State.RUNNING, WORKER, now + LEASE
-        job.attempts += 1
-        job.save(update_fields=["state", "leased_by", "leased_until", "attempts"])
-    return job
+    """Lease the next due job without unfinished predecessors, or return None.
+
+    It reads neither jobs that are done, nor those of a queue that is full or paused, nor those behind another of their key.
+    """
+    for _ in range(LOOKS):
+        now = timezone.now()
+        with transaction.atomic():
+            _end_leases_of_the_dead(now)
+            job = _first_ready(now)
+            if job is None:
+                return None
+            if has_predecessor(job):
+                put_aside(job)
+                continue
+            job.state, job.leased_by, job.leased_until = Job.State.RUNNING, WORKER, now + LEASE
+            job.attempts += 1
+            job.save(update_fields=["state", "leased_by", "leased_until", "attempts"])
+            return job
+    return None
+
+
+def _end_leases_of_the_dead(now: dt.datetime) -> None:
+    """Let jobs wait again whose worker died."""
+    dead = skip_locked(Job.objects.filter(leased_until__lt=now, state=Job.State.RUNNING))
+    if numbers := list(dead.values_list("pk", flat=True)):
+        Job.objects.filter(pk__in=numbers).update(state=Job.State.WAITING, leased_until=None)
+
+
+def _first_ready(now: dt.datetime) -> Job | None:
+    """Return the job that has been due for longest in any queue that is open. One without a row has no limit."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_OF_EACH_QUEUE, [connection.ops.adapt_datetimefield_value(now)])
+        firsts = sorted((due_at, queue) for queue, due_at in cursor.fetchall() if due_at is not None)
+    closed = _closed_queues(now) if firsts else ()
+    for _, queue in firsts:
+        if queue not in closed:
+            ready = Job.objects.filter(READY, queue=queue, due_at__lte=now, state=Job.State.WAITING)
+            if job := skip_locked(ready.order_by("due_at", "id")).first():
+                return job
+    return None
+
+
+def _closed_queues(now: dt.datetime) -> set[str]:
+    """Return the queues that are paused, or have as many running jobs as they may."""
+    busy = Counter(Job.objects.filter(leased_until__gte=now).values_list("queue", flat=True))
+    return {
+        queue.name
+        for queue in Queue.objects.all()
+        if (queue.paused_until and queue.paused_until > now) or busy[queue.name] >= queue.concurrency
+    }
 
 
 def run_job(job: Job) -> None:
@@ -79,21 +127,32 @@ def run_job(job: Job) -> None:
     return None
 
 
+@transaction.atomic
 def next_waiting_jobs(queue: str, kind: str, limit: int) -> list[Job]:
     """Return the next jobs of a queue, oldest first, for a job that does their work with its own.
 
     They stay waiting: after their work is done the caller calls `mark_done`; otherwise they run and find it done.
     """
-    jobs = Job.objects.filter(
-        _without_predecessors(), queue=queue, kind=kind, state=Job.State.WAITING, due_at__lte=timezone.now()
-    )
-    return list(jobs.order_by("due_at", "id")[:limit])
+    ready = Job.objects.filter(READY, queue=queue, kind=kind, due_at__lte=timezone.now()).order_by("due_at", "id")
+    found: list[Job] = []
+    for _ in range(LOOKS):
+        jobs = list(skip_locked(ready.exclude(pk__in=[job.pk for job in found]))[: limit - len(found)])
+        behind = [job for job in jobs if has_predecessor(job)]
+        found += [job for job in jobs if job not in behind]
+        if not behind:
+            break
+        for job in {job.key: job for job in behind}.values():
+            put_aside(job)
+    return found
 
 
 def mark_done(numbers: Iterable[int]) -> None:
     """Mark waiting jobs as done."""
     waiting = Job.objects.filter(pk__in=list(numbers), state=Job.State.WAITING)
-    waiting.update(state=Job.State.DONE, finished_at=timezone.now(), last_error="")
+    keys = list(waiting.values_list("key", flat=True))
+    with transaction.atomic():
+        waiting.update(state=Job.State.DONE, finished_at=timezone.now(), last_error="", put_aside_at=None)
+        bring_back(keys)
 
 
 def run_periodically(task: str, every: float) -> bool:
@@ -111,22 +170,21 @@ def record_run(task: str) -> None:
 
 
 def delete_finished_jobs(older_than: dt.timedelta = dt.timedelta(days=7)) -> int:
-    """Delete jobs that were done long ago. Failed ones stay."""
-    return Job.objects.filter(state=Job.State.DONE, finished_at__lt=timezone.now() - older_than).delete()[0]
-
-
-def _without_predecessors() -> Q:
-    """Match jobs whose predecessors with the same key are finished."""
-    predecessor = Job.objects.filter(
-        key=OuterRef("key"), id__lt=OuterRef("id"), state__in=[Job.State.WAITING, Job.State.RUNNING]
-    )
-    return Q(key="") | Q(~Exists(predecessor))
+    """Delete jobs that were done long ago, in portions. Failed ones stay."""
+    old = Job.objects.filter(FINISHED, state=Job.State.DONE, finished_at__lt=timezone.now() - older_than)
+    count = 0
+    while numbers := list(old.order_by("finished_at").values_list("pk", flat=True)[:DELETED_AT_ONCE]):
+        count += Job.objects.filter(pk__in=numbers).delete()[0]
+    return count
 
 
 def _finish(job: Job, state: str, error: str = "") -> None:
     if state == Job.State.FAILED:
         log.error("job %s (%s) failed for good: %s", job.pk, job.kind, error)
-    _owned(job).update(state=state, last_error=error, finished_at=timezone.now(), leased_until=None)
+    ended = {"state": state, "last_error": error, "finished_at": timezone.now(), "leased_until": None}
+    with transaction.atomic():
+        if _owned(job).update(**ended, put_aside_at=None):
+            bring_back([job.key])
 
 
 def _postpone(

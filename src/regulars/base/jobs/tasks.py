@@ -13,7 +13,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 from regulars.base.text import JsonObject
 
-from .models import Job
+from .models import FINISHED, OPEN, Job
 
 Handler = Callable[[JsonObject], None]
 
@@ -73,19 +73,21 @@ def enqueue_once(kind: str, payload: JsonObject, *, key: str, after: float = 0.0
 
 
 _waiting = CompiledQuery(
-    lambda: Job.objects.filter(kind=param("kind"), key=param("key"), state=Job.State.WAITING).values_list("pk")[:1]
+    lambda: Job.objects.filter(OPEN, kind=param("kind"), key=param("key"), state=Job.State.WAITING).values_list("pk")[
+        :1
+    ]
 )
 
 
 def is_queued(kind: str, key: str) -> bool:
     """Return whether a job of this kind and key is waiting or running."""
-    return Job.objects.filter(kind=kind, key=key, state__in=(Job.State.WAITING, Job.State.RUNNING)).exists()
+    return Job.objects.filter(OPEN, kind=kind, key=key).exists()
 
 
 @transaction.atomic
 def retry_failed_jobs(queue: str) -> int:
     """Retry every failed job of a queue. Returns how many."""
-    failed = list(Job.objects.select_for_update().filter(queue=queue, state=Job.State.FAILED).order_by("id"))
+    failed = list(Job.objects.select_for_update().filter(FINISHED, queue=queue, state=Job.State.FAILED).order_by("id"))
     for job in failed:
         retry_job(job)
     return len(failed)

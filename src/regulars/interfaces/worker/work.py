@@ -14,6 +14,7 @@ from django.utils import timezone
 from regulars.base.db.database_version import refuse_newer_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
+from regulars.base.jobs.predecessors import bring_back_forgotten
 from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MINUTE, periodic_task
 from regulars.base.lake.tables import compact
@@ -50,6 +51,7 @@ def forget_old_sessions() -> None:
 # Periodic tasks of lower layers; interfaces register their own.
 SCHEDULE |= {
     "jobs.forget_finished": (HOUR, delete_finished_jobs),
+    "jobs.bring_back": (10 * MINUTE, bring_back_forgotten),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, delete_retired),
     "rules.delete_old_inputs": (DAY, delete_old_inputs),
