@@ -48,12 +48,14 @@ class AccountManager(BaseUserManager["Account"]):
 class Account(AbstractBaseUser, PermissionsMixin):
     """An account that can sign in. Customers have a profile; staff have a role instead.
 
-    `is_active` closes an account; whether a customer may sign in is decided by `profiles.sign_in`. `language` is that of the
+    `address_key` is the address in the form that no two accounts share; NULL: none, or another account held it first
+    (`profiles.find.hold_address`). `is_active` closes an account; whether a customer may sign in is decided by `profiles.sign_in`. `language` is that of the
     pages at the last sign-in; empty before one that named a language.
     """
 
     key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
     email = models.EmailField(blank=True, db_index=True)
+    address_key = models.CharField(max_length=320, null=True, blank=True, unique=True, editable=False)
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     role = models.CharField(max_length=20, blank=True)

@@ -52,3 +52,8 @@ def readable_email(email: str) -> str:
     except (idna.IDNAError, UnicodeError):
         return email
     return f"{local}{at}{unicode_form}" if canonical_domain(unicode_form) == domain.lower() else email
+
+
+def address_key(email: str) -> str:
+    """Return the form in which an address belongs to one account: only ASCII letters ignore case, as when one signs in."""
+    return canonical_email(email).encode().lower().decode()

@@ -21,6 +21,7 @@ from regulars.consent.erasures import list_path
 from regulars.consent.journal import check_journal, journal_path
 from regulars.enrichment.save import stopped_sources
 from regulars.events.models import InboxItem
+from regulars.profiles.find import DATABASE
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
 from regulars.usecases.browsers import crowded_profiles
@@ -161,14 +162,19 @@ def _difference(table: TableComparison) -> str:
 
 
 def _addresses() -> CheckResult | None:
-    """Name accounts whose address another account has in another spelling: an upgrade leaves both."""
+    """Name accounts whose address another account has, also in another spelling: an upgrade leaves both."""
     accounts = Account.objects.exclude(email="").order_by("pk").values_list("key", "email").iterator()
     keys = [key for key, email in accounts if not email.isascii() and canonical_email(email) != email]
+    sign_in = Account.objects.filter(is_staff=False, profile__user_id__startswith=f"{DATABASE}|")
+    second = sign_in.filter(address_key=None).exclude(email="").order_by("pk").values_list("key", flat=True)
+    keys = list(dict.fromkeys([*keys, *second]))
     if not keys:
         return None
     named = ", ".join(keys[:10]) + (" …" if len(keys) > 10 else "")
     return fail(
-        "addresses", "address_twice", f"addresses: another account has that of {named} in another spelling; delete one"
+        "addresses",
+        "address_twice",
+        f"addresses: another account has that of {named}, perhaps in another spelling; delete one",
     )
 
 

@@ -13,7 +13,8 @@ from regulars.accounts.models import Account, new_key
 from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.db.unions import in_either
-from regulars.base.email_address import canonical_email
+from regulars.base.email_address import address_key, canonical_email
+from regulars.base.errors import Conflict
 from regulars.base.text import storable
 
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
@@ -131,6 +132,23 @@ def is_email_taken(email: str, but: Account | None = None) -> bool:
     proved = EmailAddress.objects.filter(email__in=[each.lower() for each in spellings], verified=True)
     signs_in = others.alias(lower=Lower("email")).filter(lower__in=[Lower(Value(each)) for each in spellings])
     return signs_in.exists() or others.filter(pk__in=proved.values("user")).exists()
+
+
+def hold_address(account: Account, *, proved: bool = False) -> None:
+    """Save that this account has its address, and no other one. Whoever gives an account an address calls it at once.
+
+    The database keeps the address once, whatever other requests write meanwhile. A customer who has just `proved` it takes it
+    from an account that does not sign in by it: an application may have written it there. Raises `Conflict("email_taken")`.
+    """
+    account.address_key = address_key(account.email) or None
+    try:
+        with transaction.atomic():
+            if proved:
+                others = Account.objects.filter(address_key=account.address_key).exclude(pk=account.pk)
+                others.exclude(profile__user_id__startswith=f"{DATABASE}|").update(address_key=None)
+            account.save(update_fields=["address_key"])
+    except IntegrityError:
+        raise Conflict("email_taken", "The specified new email already exists.") from None
 
 
 def find_by_account(account_id: int) -> Profile | None:

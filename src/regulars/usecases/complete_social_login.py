@@ -28,7 +28,7 @@ from regulars.consent.suppressions import release
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.contacts import proved_contacts
-from regulars.profiles.find import create_database_profile, get_or_create_by_identity
+from regulars.profiles.find import create_database_profile, get_or_create_by_identity, hold_address
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
 from regulars.profiles.sign_in import sign_in_block
@@ -152,11 +152,15 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
 
 @transaction.atomic
 def sign_up(email: str, password: str, connection: str, submitted: SubmittedValues | None = None) -> Account:
-    """Create a customer of our own password connection. `password` is a hash; the address is verified already."""
+    """Create a customer of our own password connection. `password` is a hash; the address is verified already.
+
+    Raises `Conflict("email_taken")`: another account signs in with this address by now.
+    """
     email = canonical_email(email)
     profile = create_database_profile(connection)
     account = Account(email=email, password=password)
     account.save()
+    hold_address(account, proved=True)
     record_address(account, proved=True)
     with changes(profile, "sign_up") as c:
         c.learn(proved_email(email))

@@ -15,6 +15,7 @@ from regulars.accounts import passwords
 from regulars.accounts.hashes import hash_password
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.addresses import EarlierAccess, Shown
+from regulars.base.errors import Conflict
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address, is_email_taken
@@ -76,7 +77,10 @@ def finish_signup(pending: PendingSignup) -> Account | None:
         return None
     PendingSignup.objects.filter(email=pending.email).delete()
     submitted = SubmittedValues(**pending.answers) if pending.answers else None
-    return sign_up(pending.email, pending.password, PASSWORD_CONNECTION, submitted)
+    try:
+        return sign_up(pending.email, pending.password, PASSWORD_CONNECTION, submitted)
+    except Conflict:  # an application made an account with this address meanwhile
+        return None
 
 
 @transaction.atomic

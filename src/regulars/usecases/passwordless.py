@@ -9,7 +9,7 @@ from django.db import transaction
 
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.sign_in import account_block
@@ -35,7 +35,12 @@ def passwordless_login(email: str, connection: str, shown: Shown = NOTHING_SHOWN
     list(Connection.objects.select_for_update().filter(name=connection))
     account = next(iter(accounts_of_address(email)), None)
     if account is None:
-        return PasswordlessLogin(sign_up(email, make_password(None), connection))
+        try:
+            return PasswordlessLogin(sign_up(email, make_password(None), connection))
+        except Conflict:  # made meanwhile: by an application, or by a sign-up with a password
+            account = next(iter(accounts_of_address(email)), None)
+            if account is None:
+                raise
     if account_block(account):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
     return PasswordlessLogin(account, verify_email(account, shown))

@@ -34,6 +34,7 @@ from regulars.profiles.find import (
     find_by_identity,
     find_by_user_id,
     get_or_create_by_identity,
+    hold_address,
     is_email_taken,
     login_identities,
 )
@@ -121,6 +122,10 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
         DATABASE, new.user_id or new_key(), connection=new.connection, asserted_by=Asserter.APP_TOKEN
     )
     profile.account = Account.objects.create_user(email, new.patch.password)
+    try:
+        hold_address(profile.account)
+    except Conflict:  # another request took it meanwhile
+        raise Conflict("user_exists", "The user already exists.") from None
     profile.save(update_fields=["account"])
     root = {"email_verified": False, **new.patch.root}
     record_address(profile.account, proved=root["email_verified"] is True)
@@ -443,6 +448,7 @@ def _change_address(profile: Profile, account: Account | None, root: Values, sou
         was_known, is_vouched = is_proved(account), email == known.get("email") and known.get("email_verified") is True
         account.email = email
         account.save(update_fields=["email"])
+        hold_address(account)
         if root.get("email_verified", is_vouched) is not True:
             record_address(account, proved=False)
         elif was_known:
