@@ -422,6 +422,103 @@ def test_own_restriction_of_a_twin_outlasts_the_other():
     assert not is_open(dov)
 
 
+def contact_with_both(name: str) -> Profile:
+    contact(name)
+    return contact(name, "phone_number", PHONE)
+
+
+@pytest.fixture
+def two_causes():
+    """A twin with the address of one restricted customer and the number of another."""
+    first, second = customer(), customer("dov@example.com", phone=PHONE)
+    twin = contact_with_both("crm-1")
+    allow(first)
+    allow(second)
+    restrict(first, "profile")
+    restrict(second, "staff", "staff:bo", "Disputes.")
+    run_due()
+    return first, second, twin
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_twin_stays_restricted_while_any_cause_stands(two_causes, order):
+    *causes, twin = two_causes
+    lift(causes[order[0]])
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert not is_open(twin)
+    assert is_open(causes[order[0]])
+
+    lift(causes[order[1]])
+    run_due()
+    assert is_open(twin)
+    assert not Restriction.objects.filter(lifted_at=None).exists()
+
+
+def test_contact_that_arrives_with_both_is_restricted_because_of_both(two_causes):
+    first, second, _ = two_causes
+    late = contact_with_both("crm-late")
+    lift(first)
+    run_due()
+    assert not is_open(late)
+    lift(second)
+    run_due()
+    assert is_open(late)
+
+
+def test_contact_that_comes_to_a_restricted_twin_is_another_cause():
+    first, second, twin = customer(), customer("dov@example.com", phone=PHONE), contact("crm-1")
+    restrict(first, "profile")
+    restrict(second, "profile")
+    with changes(twin, "import") as c:
+        c.learn([NewFact("phone_number", PHONE, "imported", "import:fair")])
+    lift(first)
+    run_due()
+    assert not is_open(twin)
+    lift(second)
+    run_due()
+    assert is_open(twin)
+
+
+def test_twin_that_is_lifted_for_itself_is_lifted_of_all_causes(two_causes):
+    first, _, twin = two_causes
+    lift(twin)
+    Job.objects.update(due_at=clock.now())
+    run_due()
+    assert is_open(twin)
+    assert not is_open(first)
+
+
+def test_customer_that_a_twin_is_merged_into_is_restricted_while_any_cause_stands(two_causes):
+    first, second, twin = two_causes
+    other, _ = get_or_create_by_identity("google-oauth2", "77")
+    merge(twin, other, "api:bot")
+    lift(first)
+    run_due()
+    assert not is_open(other)
+    lift(second)
+    run_due()
+    assert is_open(other)
+
+
+def test_twin_follows_the_one_that_both_causes_were_merged_into(two_causes):
+    first, second, twin = two_causes
+    merge(second, first, "api:bot")
+    assert Restriction.objects.filter(profile=twin, lifted_at=None).count() == 1
+    lift(first)
+    run_due()
+    assert is_open(twin)
+
+
+def test_twin_of_two_who_are_erased_stays_restricted(two_causes):
+    *causes, twin = two_causes
+    for each in causes:
+        Profile.objects.filter(pk=each.pk).delete()  # alone: an erasure takes the contact of a list along
+    assert not is_open(twin)
+    lift(twin)
+    assert is_open(twin)
+
+
 def test_restriction_is_lifted_for_twins_after_the_restricted_one_was_merged():
     chika, twin = customer(), contact("crm-1")
     other, _ = get_or_create_by_identity("google-oauth2", "77")

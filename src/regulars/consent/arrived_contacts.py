@@ -45,7 +45,7 @@ def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> 
 
     What was only typed restricts no one before it is proved; a public key gives no known customer a contact.
     """
-    arrived = [fact for fact in facts if fact.contact and profiles[fact.profile_id].restricted_at is None]
+    arrived = [fact for fact in facts if fact.contact]
     came: dict[str, set[int]] = {}
     for fact in arrived:
         came.setdefault(fact.contact or "", set()).add(fact.profile_id)
@@ -63,7 +63,7 @@ def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> 
     for restriction in open_now.select_related("profile").order_by("pk") if holders else ():
         by_customer = restriction.actor == CUSTOMER
         reached = contacts_reached(restriction.profile, by_customer=by_customer, at=restriction.since)
-        due = {pk for contact in reached for pk in came.get(contact, ())}
+        due = {pk for contact in reached for pk in came.get(contact, ())} - {restriction.profile_id}
         new += follow_restriction(restriction, [profiles[pk] for pk in sorted(due)])
     return new
 
@@ -71,21 +71,24 @@ def restrict_arrived(facts: Sequence[Fact], profiles: Mapping[int, Profile]) -> 
 def follow_restriction(restriction: Restriction, others: Sequence[Profile]) -> list[Restriction]:
     """Restrict other profiles of the same person, for as long as this restriction lasts. Returns what is new.
 
-    It is not for one that is restricted already, or that was lifted for itself.
+    It is not for one that has a restriction of its own, or that was lifted for itself. One that follows another restriction
+    follows this one too: it ends with the last of them.
     """
     if restriction.follows_another or not others:
         return []
     rows = Restriction.objects.filter(profile__in=others)
+    following = rows.filter(because_of=restriction)
     # A restored backup knows of each what was said, and not yet because of which.
-    rows.filter(method=SAME_PERSON, because_of=None, since=restriction.since, lifted_at=None).update(
-        because_of=restriction
-    )
-    known = set(rows.filter(because_of=restriction).values_list("profile", flat=True))
+    unknown = rows.filter(method=SAME_PERSON, because_of=None, since=restriction.since, lifted_at=None)
+    unknown.exclude(profile__in=following.values("profile")).update(because_of=restriction)
+    own = rows.filter(because_of=None, lifted_at=None).exclude(method=SAME_PERSON)
+    known = {*following.values_list("profile", flat=True), *own.values_list("profile", flat=True)}
     row = {"since": restriction.since, "method": SAME_PERSON, "actor": restriction.actor, "because_of": restriction}
-    new = [each for each in others if each.restricted_at is None and each.pk not in known]
-    for each in new:
+    new = [each for each in others if each.pk not in known]
+    begins = [each for each in new if each.restricted_at is None]
+    for each in begins:
         each.restricted_at = restriction.since
-    Profile.objects.bulk_update(new, ["restricted_at"])
+    Profile.objects.bulk_update(begins, ["restricted_at"])
     return Restriction.objects.bulk_create([Restriction(profile=each, **row) for each in new])
 
 

@@ -232,7 +232,7 @@ class Restriction(models.Model):
 
     `announced_at` is when the customer was informed of the lifting, by whatever `announced_how` says, and `lifts_at` when it
     then happens. Customers lift their own at once. `because_of` is the restriction of another profile of the same person,
-    with which this one begins and ends.
+    with which this one begins and ends. A profile has a row for each of those: it is restricted while any of them is open.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="restrictions")
@@ -250,7 +250,16 @@ class Restriction(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["profile"], name="one_open_restriction", condition=models.Q(lifted_at=None))
+            models.UniqueConstraint(
+                fields=["profile"],
+                name="one_own_restriction",
+                condition=models.Q(lifted_at=None, because_of=None) & ~models.Q(method=SAME_PERSON),
+            ),
+            models.UniqueConstraint(
+                fields=["profile", "because_of"],
+                name="one_restriction_per_cause",
+                condition=models.Q(lifted_at=None),
+            ),
         ]
         indexes = [models.Index(fields=["lifts_at"], name="restrictions_to_lift", condition=models.Q(lifted_at=None))]
 

@@ -10,14 +10,14 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid, NotFound
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.arrived_contacts import CUSTOMER, contacts_reached, follow_restriction
-from regulars.consent.models import JournalEntry, Restriction
+from regulars.consent.models import SAME_PERSON, JournalEntry, Restriction
 from regulars.profiles.contacts import holders_of
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.models import Profile
@@ -160,31 +160,57 @@ def lift_due() -> int:
 
 
 def open_restriction(profile: Profile) -> Restriction | None:
-    return Restriction.objects.filter(profile=profile, lifted_at=None).first()
+    """Return the restriction of a customer: their own, else the first of those of other profiles of the person."""
+    rows = list(_open_rows(profile).order_by("pk"))
+    return next((each for each in rows if not each.follows_another), rows[0] if rows else None)
+
+
+def _open_rows(profile: Profile) -> QuerySet[Restriction]:
+    return Restriction.objects.filter(profile=profile, lifted_at=None)
 
 
 def keep_restricted(source: Profile, into: Profile) -> None:
-    """Restrict a customer that a restricted one is merged into, or split from; each has a row of its own then.
+    """Restrict a customer that a restricted one is merged into, or split from; each has rows of its own then.
 
     The journal has it already: its entry names those who were one when it was written.
     """
     if source.restricted_at is None:
         return
-    found, kept = open_restriction(source), open_restriction(into)
-    if found and found.because_of and is_anonymous(source) and not is_anonymous(into):
-        # By an address that any visitor could have sent: whether it is the customer's, is asked anew.
-        queue_for_others(found.because_of)
-        return
-    said = {"method": "merge", "actor": found.actor, "reason": found.reason} if found else {"method": "merge"}
-    if kept is None:
-        because_of = found.because_of if found else None
-        kept = Restriction.objects.create(profile=into, since=source.restricted_at, because_of=because_of, **said)
-        into.restricted_at = source.restricted_at
+    rows = list(_open_rows(source).select_related("because_of").order_by("pk"))
+    own = next((each for each in rows if each.because_of is None), None)
+    if own or not rows:
+        _keep_own(source, into, own)
+    followed = set(_open_rows(into).values_list("because_of", flat=True))
+    for row in rows:
+        cause = row.because_of
+        if cause is None:
+            continue
+        if is_anonymous(source) and not is_anonymous(into):
+            # By an address that any visitor could have sent: whether it is the customer's, is asked anew.
+            queue_for_others(cause)
+        elif cause.profile_id != into.pk and cause.pk not in followed:
+            said = {"since": row.since, "method": SAME_PERSON, "actor": row.actor, "reason": row.reason}
+            Restriction.objects.create(profile=into, because_of=cause, **said)
+    since = _open_rows(into).aggregate(since=Min("since"))["since"]
+    if since and into.restricted_at is None:
+        into.restricted_at = since
         into.save(update_fields=["restricted_at"])
-    elif kept.because_of_id and found and found.because_of_id is None and source.merged_into_id:
-        Restriction.objects.filter(pk=kept.pk).update(because_of=None, **said)
-    if found and source.merged_into_id:  # who was restricted with the one is restricted with the other from now on
-        found.others.exclude(pk=kept.pk).update(because_of=kept)
+
+
+def _keep_own(source: Profile, into: Profile, own: Restriction | None) -> None:
+    """Keep for a customer what was said of another; who follows the one follows the other from now on."""
+    said = {"method": "merge", "actor": own.actor, "reason": own.reason} if own else {"method": "merge"}
+    found = _open_rows(into)
+    kept = found.filter(because_of=None).first() or (found.filter(because_of=own).first() if own else None)
+    if kept is None:
+        since = own.since if own else source.restricted_at or clock.now()
+        kept = Restriction.objects.create(profile=into, since=since, **said)
+    elif kept.because_of_id and source.merged_into_id:
+        found.filter(pk=kept.pk).update(because_of=None, **said)
+    if own and source.merged_into_id:
+        followers = own.others.exclude(profile=into)
+        followers.filter(lifted_at=None, profile__in=kept.others.filter(lifted_at=None).values("profile")).delete()
+        followers.update(because_of=kept)
 
 
 def _restriction_of(profile: Profile) -> Restriction:
@@ -213,6 +239,8 @@ def _restrict_others(c: Changes, restriction: Restriction) -> None:
 def _lift(c: Changes, found: Restriction, actor: str) -> None:
     found.lifted_at, found.lift_actor = clock.now(), actor[:64]
     found.save()
+    # It was said of this very profile: what it follows other profiles in ends as well.
+    _open_rows(c.profile).update(lifted_at=found.lifted_at, lift_actor=found.lift_actor)
     _mark(c, c.profile, None)
     _lift_rows(c, found.others.filter(lifted_at=None), found.lift_actor)
     rest = {"restriction": found.pk, "actor": found.lift_actor}
@@ -222,13 +250,16 @@ def _lift(c: Changes, found: Restriction, actor: str) -> None:
 
 
 def _lift_rows(c: Changes, rows: QuerySet[Restriction], actor: str) -> None:
-    """Lift those restrictions whose profiles are locked in this unit; also of one that was merged meanwhile."""
+    """Lift those restrictions whose profiles are locked in this unit; also of one that was merged meanwhile.
+
+    A profile stays restricted while another one stands that it follows too.
+    """
     for row in rows:
         profile = c.locked(row.profile_id)
         if profile is not None:
             row.lifted_at, row.lift_actor = clock.now(), actor
             row.save()
-            _mark(c, profile, None)
+            _mark(c, profile, _open_rows(profile).aggregate(since=Min("since"))["since"])
 
 
 def _call_off(found: Restriction) -> None:
