@@ -27,7 +27,7 @@ def is_own_refusal(decision: Decision | ConsentEvent) -> bool:
 def refused_themselves(profiles: Sequence[Profile]) -> set[int]:
     """Return the ids of profiles of which a no stands that was said of these very profiles."""
     states = ConsentState.objects.filter(profile__in=profiles, status__in=CUSTOMER_NO).select_related("event")
-    return {each.profile_id for each in states if is_own_refusal(each.event)} if profiles else set()
+    return {each.profile_id for each in states if is_own_refusal(each.event)}
 
 
 def contacts_reached(profile: Profile, *, by_customer: bool, at: dt.datetime | None = None) -> set[str]:

@@ -17,6 +17,7 @@ from regulars.base.tokens.kinds import client_of
 from regulars.clients.cache import find_client
 from regulars.consent.view import OUTDATED, served_user, with_served_traits
 from regulars.profiles.assertions import LONGEST_CLAIM, Place
+from regulars.profiles.document import COLUMNS_OF_USER
 from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
@@ -148,7 +149,7 @@ def _customers() -> QuerySet[Profile]:
     """The customer who may sign in, with permitted attributes and the claims that rules added for this app and session."""
     active = Profile.objects.filter(MAY_SIGN_IN, ~is_revoked(param("grant_id")), pk=canonical_id_of(param("user_id")))
     rule_claims = Subquery(rule_claims_in(param("sid"), param("client"), OuterRef("pk")))
-    return with_served_traits(active).annotate(**{_RULE_CLAIMS: rule_claims}).defer("terms", "closed_consents")
+    return with_served_traits(active).annotate(**{_RULE_CLAIMS: rule_claims}).only(*COLUMNS_OF_USER)
 
 
 _customer = CompiledQuery(_customers)

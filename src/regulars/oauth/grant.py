@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from regulars.base.tokens.jwt import Claims
@@ -140,7 +140,8 @@ class Grant:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the fields, not copied: what is stored is written at once. Dataclasses' `asdict` copies all of it."""
+        return {name: getattr(self, name) for name in _FIELDS}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Grant:

@@ -21,6 +21,11 @@ T = TypeVar("T", Fact, Identity)
 EVERY_INTEREST = "*"  # in `Profile.closed_interests`
 BAGS = ("user_metadata", "app_metadata")
 HIDDEN_IDENTITIES = "hidden_identities"  # in the terms of a profile only
+# All that `user` and `identities_at` read of a profile.
+COLUMNS_OF_USER = (
+    *("user_id", "created_at", "updated_at", "last_login", "last_ip", "logins_count", "blocked"),
+    "document",
+)
 
 
 def rebuild(profile: Profile) -> dict[str, Any]:

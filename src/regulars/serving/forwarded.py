@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from regulars.base.special_addresses import Network
 from regulars.interfaces.collector.app import Scope
@@ -16,6 +17,7 @@ from .http_messages import Pairs
 
 NAMES = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LONGEST = 64  # characters of an address with a zone, brackets and a port
 
 
 def apply_forwarded(scope: Scope, proxies: int | Sequence[Network]) -> Scope:
@@ -66,6 +68,13 @@ def _values(headers: Pairs, name: bytes) -> list[str]:
 
 def parse_ip(text: str) -> Address | None:
     """Return an IP address without port and zone; None when the text holds none. An IPv4 address has one spelling."""
+    return _parsed(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(
+    maxsize=4096
+)  # the same clients and proxies come again and again; parsing costs more than the rest of this module
+def _parsed(text: str) -> Address | None:
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     for candidate in (host, host.rpartition(":")[0]):
         try:

@@ -125,7 +125,8 @@ class _Unit:
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
         queue_clearing(self.closed)
-        self._queue_spread()
+        if self.to_spread:
+            self._queue_spread()
         if changed := self._customers(self.changed):
             follow_disclosures(changed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from regulars.base.tokens import dpop
@@ -17,7 +17,7 @@ from regulars.oauth.client_authentication import AUTHENTICATION_METHODS
 from regulars.oauth.grant import IMPLICIT
 from regulars.usecases.issue_tokens import GRANT_HANDLERS
 
-from .endpoint import endpoint
+from .endpoint import endpoint, plain_json
 
 PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
 
@@ -62,7 +62,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
-    return JsonResponse(document, headers={"Cache-Control": "public, max-age=300"})
+    return plain_json(document, headers={"Cache-Control": "public, max-age=300"})
 
 
 @csrf_exempt
@@ -75,4 +75,4 @@ def metadata_of_issuer(request: HttpRequest, issuer_path: str) -> HttpResponse:
 
 @endpoint("GET")
 def jwks(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(public_jwks(), headers={"Cache-Control": "public, max-age=300"})
+    return plain_json(public_jwks(), headers={"Cache-Control": "public, max-age=300"})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from regulars.base.json_reader import UnreadableJson, read_json
@@ -57,9 +58,12 @@ def endpoint(*methods: str) -> Callable[[View], View]:
 
 
 def json_response(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return JsonResponse(
-        body, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})}
-    )
+    return plain_json(body, status, {"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})})
+
+
+def plain_json(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return a `JsonResponse` of values that JSON has itself. Django's encoder for dates takes three times as long."""
+    return HttpResponse(json.dumps(body), status=status, headers=headers, content_type="application/json")
 
 
 def read_parameters(request: HttpRequest) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError, Forbidden, Invalid
 from regulars.base.tokens import dpop
@@ -22,7 +22,7 @@ from regulars.usecases.issue_tokens import issue_tokens
 from regulars.usecases.login import LoginContext
 from regulars.usecases.record_disclosures import record_userinfo
 
-from .endpoint import endpoint, json_response, read_parameters, required
+from .endpoint import endpoint, json_response, plain_json, read_parameters, required
 from .query_token import token_in_query
 
 
@@ -125,7 +125,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     if client is not None and client.userinfo_algorithm:
         body = signed_userinfo(found, client.pk)
         return HttpResponse(body, content_type="application/jwt", headers={"Cache-Control": "no-store"})
-    return JsonResponse(found, headers={"Cache-Control": "no-store"})
+    return plain_json(found, headers={"Cache-Control": "no-store"})
 
 
 def _refusal(status: int, headers: dict[str, str]) -> HttpResponse:
