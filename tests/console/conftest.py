@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings
-from django.test import Client
+from tests.console.staff_browser import StaffBrowser
 
 from regulars.accounts.models import Account
 from regulars.interfaces.console.pages import PROVED
@@ -22,8 +22,8 @@ def bruno(standard_setup) -> Account:
     return Account.objects.create_staff("bruno@shop.example", "a long password", role="viewer")
 
 
-def _browser_of(account: Account) -> Client:
-    client = Client()
+def browser_of(account: Account) -> StaffBrowser:
+    client = StaffBrowser()
     client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
     session = client.session
     session[PROVED] = True
@@ -33,20 +33,20 @@ def _browser_of(account: Account) -> Client:
 
 
 @pytest.fixture
-def mia_console(standard_setup, lake) -> Client:
+def mia_console(standard_setup, lake) -> StaffBrowser:
     """Mia's browser: a marketer."""
-    return _browser_of(Account.objects.create_staff("mia@shop.example", "a long password", role="marketer"))
+    return browser_of(Account.objects.create_staff("mia@shop.example", "a long password", role="marketer"))
 
 
 @pytest.fixture
-def console(ana, lake) -> Client:
+def console(ana, lake) -> StaffBrowser:
     """Ana's browser, signed in."""
-    return _browser_of(ana)
+    return browser_of(ana)
 
 
 @pytest.fixture
-def bruno_console(bruno, lake) -> Client:
-    return _browser_of(bruno)
+def bruno_console(bruno, lake) -> StaffBrowser:
+    return browser_of(bruno)
 
 
 @pytest.fixture

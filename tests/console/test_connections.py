@@ -89,7 +89,7 @@ def test_an_error_is_shown_beside_its_field(console, change, about):
 
     response = console.post(NEW_OIDC, {**PARTNER, **change})
 
-    assert response.status_code == 400
+    assert response.status_code == (409 if change == {"name": "taken"} else 400)
     assert response.context["problem"].field == about
     assert f'href="#in-{about.replace("_", "-")}"' in response.content.decode()
     assert f'id="in-{about.replace("_", "-")}"' in response.content.decode()

@@ -72,9 +72,11 @@ def test_a_name_is_suggested_from_the_sentence(console):
 def test_a_second_segment_of_a_name_does_not_take_the_place_of_the_first(console):
     _save("Women", "gender:female")
 
-    console.post(SAVE, {"name": "Women"})
-    console.post(SAVE, {"name": "New"})
+    refused = console.post(SAVE, {"name": "women"})
+    for name in ("Women!", "New"):
+        console.post(SAVE, {"name": name})
 
+    assert refused.status_code == 409
     assert sorted(Segment.objects.values_list("slug", flat=True)) == ["new-2", "women", "women-2"]
 
 

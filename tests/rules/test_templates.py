@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import Conflict, DomainError
+from regulars.rules.models import Rule
 from regulars.rules.run import run
 from regulars.rules.templates import Example, Template, all_templates, enable_template, get_template
 from regulars.rules.templates.examples import run_example
@@ -66,14 +67,14 @@ def test_a_template_switched_on_runs_at_the_next_login(db: None) -> None:
     assert outcome.id_token_claims == {"https://shop.example/tier": "bronze"}
 
 
-def test_a_template_switched_on_again_gets_the_new_settings_and_keeps_its_place(db: None) -> None:
+def test_template_that_is_there_is_not_made_again(db: None) -> None:
     first = enable_template("loyalty-tier-claim")
-    enable_template("deny-unverified-email")
 
-    again = enable_template("loyalty-tier-claim", {"GOLD": "5"})
+    with pytest.raises(Conflict) as refused:
+        enable_template("loyalty-tier-claim", {"GOLD": "5"})
 
-    assert (again.pk, again.order) == (first.pk, first.order)
-    assert again.settings == {**first.settings, "GOLD": "5"}
+    assert refused.value.code == "name_taken"
+    assert Rule.objects.get().settings == first.settings
 
 
 def test_the_guard_among_the_templates_fails_closed(db: None) -> None:

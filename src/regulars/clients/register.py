@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.crypto import hash_secret, random_secret
+from regulars.base.db.rows import update_row
 from regulars.base.errors import Conflict, Invalid
 from regulars.base.http import RequestRefused, called_host
 from regulars.base.special_addresses import Address, is_loopback, is_special
@@ -149,14 +150,14 @@ def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str
 def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
     """Change a client. Returns it with a new secret where it had none and needs one.
 
-    Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_dialect`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
+    Raises `DomainError`: `deleted_meanwhile`, `bad_name`, `unknown_auth_method`, `unknown_dialect`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
     `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`, `keys_twice`, `unknown_algorithm`,
     `confidential_app_needed`.
     """
     _apply(client, spec)
     needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
     secret = _new_secret(client) if needs_one else ""
-    client.save()
+    update_row(client)
     return client, secret
 
 

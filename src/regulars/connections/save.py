@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
+from regulars.base.db.rows import insert_row, update_row
 from regulars.base.errors import Conflict, Invalid
 from regulars.base.plugins.fields import fill_settings
 
@@ -52,14 +53,15 @@ class ConnectionSpec:
 def save_connection(spec: ConnectionSpec, connection: Connection | None = None) -> Connection:
     """Create a connection, or change `connection`, whose name and strategy stay as they are.
 
-    Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
+    Raises `DomainError`: `deleted_meanwhile`, `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
     `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`, `secret_required`.
     """
+    exists = connection is not None
     if connection is None:
         if not _NAME.fullmatch(spec.name) or spec.name == "new":
             raise Invalid("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
         if Connection.objects.filter(name=spec.name).exists():
-            raise Conflict("name_taken", f"There is a connection called {spec.name!r} already.", "name")
+            raise _taken(spec.name)
         if spec.strategy not in PROVIDERS:
             raise Invalid("unknown_strategy", f"No kind of provider is called {spec.strategy!r}.", "strategy")
         connection = Connection(name=spec.name, strategy=spec.strategy)
@@ -75,8 +77,15 @@ def save_connection(spec: ConnectionSpec, connection: Connection | None = None) 
     )
     if connection.strategy in PROVIDERS:
         _apply_provider_settings(connection, spec)
-    connection.save()
+    if exists:
+        update_row(connection)
+    else:
+        insert_row(connection, _taken(connection.name))
     return connection
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict("name_taken", f"There is a connection called {name!r} already.", "name")
 
 
 def ensure_own_connections(*, mail_codes: bool) -> None:

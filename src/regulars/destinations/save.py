@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 from django.utils.text import slugify
 
-from regulars.base.errors import Invalid
+from regulars.base.db.rows import insert_row, update_row
+from regulars.base.errors import Conflict, Invalid
 from regulars.base.jobs.queues import configure_queue
 from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.uses import purpose_for_rows, refuse, why_no_row
@@ -29,15 +30,16 @@ def save_destination(
     *,
     purpose: str,
     segment_slugs: Sequence[str],
-    enabled: bool = True,
+    enabled: bool | None = None,
     destination: Destination | None = None,
     mapping: Sequence[Mapping[str, str]] | None = None,
 ) -> Destination:
     """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
 
+    `enabled` None: on where it is new, else as it is.
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
     None to leave it. A changed destination may be tried at once: the circuit is closed. Raises `DomainError`:
-    `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `purpose_serves_account`, `purpose_is_for_groups`, `unknown_setting`, `setting_missing`,
+    `name_missing`, `name_too_long`, `reserved_name`, `name_taken`, `deleted_meanwhile`, `unknown_plugin`, `unknown_purpose`, `purpose_serves_account`, `purpose_is_for_groups`, `unknown_setting`, `setting_missing`,
     `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or errors of the kind's own check.
     """
     if destination is not None and destination.kind != kind:
@@ -49,17 +51,25 @@ def save_destination(
     complete = fill_settings(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
     lines = None if mapping is None else _lines(plugin, mapping)
+    exists = destination is not None
+    taken = Conflict("name_taken", f"There is a destination called {slugify(name)[:64]!r} already.", "name")
     if destination is None:
         slug = slugify(name)[:64]
         if not slug:
             raise Invalid("name_missing", "Give the destination a name with letters or digits.", "name")
-        if slug == "new" or Destination.objects.filter(slug=slug).exists():
-            raise Invalid("name_taken", f"There is a destination called {slug!r} already.", "name")
+        if slug == "new":
+            raise Invalid("reserved_name", "No destination can be called 'new'. Give it another name.", "name")
+        if Destination.objects.filter(slug=slug).exists():
+            raise taken
         destination = Destination(slug=slug, kind=kind)
     destination.name, destination.settings, destination.purpose = name.strip(), complete, purpose_for_rows(purpose)
-    destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
+    destination.segment_slugs = list(dict.fromkeys(segment_slugs))
+    destination.enabled = destination.enabled if enabled is None else enabled
     destination.mapping = destination.mapping if lines is None else lines
-    destination.save()
+    if exists:
+        update_row(destination)
+    else:
+        insert_row(destination, taken)
     version_of(destination)
     configure_queue(destination.queue, plugin.concurrency)
     record_success(destination)

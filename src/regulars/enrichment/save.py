@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from regulars.base.errors import Invalid
+from regulars.base.db.rows import insert_row, update_row
+from regulars.base.errors import Conflict, Invalid
 from regulars.base.jobs.queues import configure_queue, resume_queue
 from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.models import Purpose
@@ -58,12 +59,12 @@ def save_source(
     key: str,
     settings: Mapping[str, str],
     *,
-    enabled: bool = True,
+    enabled: bool | None = True,
     purpose: str = "",
     limits: SourceLimits | None = None,
 ) -> SourceSetting:
     """Check and save how a source is used; `purpose` empty: the one it declares. A secret left empty stays as it was,
-    and so do limits that are None.
+    and so do limits that are None and a switch that is None.
 
     Cached failures are deleted: the change may have fixed them. Raises `DomainError`: `unknown_plugin`,
     `unknown_purpose`, `purpose_needs_consent`, `purpose_is_for_groups`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, `attribute_not_for_source`, or errors of the source's own check.
@@ -73,7 +74,8 @@ def save_source(
     complete = fill_settings(source.fields, settings, before.settings if before else None)
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
-    if enabled:
+    on = bool(before and before.enabled) if enabled is None else enabled
+    if on:
         gives = source.for_settings(complete).gives
         paths = dict(Attribute.objects.filter(key__in=gives).values_list("key", "metadata_path"))
         if closed := [key for key in gives if not source.may_give(key, paths.get(key, ""))]:
@@ -92,12 +94,15 @@ def save_source(
     refuse_purpose(source, reason)
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
-    setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
+    setting.enabled, setting.settings, setting.purpose = on, complete, reason
     if limits is not None:
         limits.check()
         for name, value in vars(limits).items():
             setattr(setting, name, value)
-    setting.save()
+    if before:
+        update_row(setting)
+    else:
+        insert_row(setting, Conflict("changed_meanwhile", f"{source.title} was saved meanwhile. Load its page again."))
     configure_queue(setting.queue, setting.concurrency)
     resume_queue(setting.queue)
     return setting

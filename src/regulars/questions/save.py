@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.errors import Invalid
+from regulars.base.db.rows import deleted_meanwhile, insert_row, update_row
+from regulars.base.errors import Conflict, Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.assertions import Asserter, may_write, thing_of
@@ -59,17 +60,17 @@ class QuestionDraft:
 
 
 AS_WRITTEN = (
-    "type", "attribute", "weight", "enabled", "locale", "translations", "audience", "not_before_logins",
+    "type", "attribute", "weight", "locale", "translations", "audience", "not_before_logins",
     "not_before_days", "quota", "may_decline", "may_not_know", "rules_see_answer",
 )  # fmt: skip
 
 
 @transaction.atomic
-def save_question(draft: QuestionDraft) -> Question:
-    """Create or change the question called `draft.key`. A change of any text that customers read makes another version.
+def save_question(draft: QuestionDraft, *, new: bool = False, edit: bool = False) -> Question:
+    """Create or change the question called `draft.key`: `new` only creates, `edit` only changes, and neither its switch. A change of any text that customers read makes another version.
 
     Declares the attribute when it does not exist. Removed options stay readable in old answers. Raises `DomainError`,
-    about one input each: `bad_locale`, `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
+    about one input each: `key_taken`, `deleted_meanwhile`, `bad_locale`, `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
     `attribute_not_askable`, `option_not_of_attribute`, `attribute_not_for_purpose`, errors of the type's own checks; and `ConditionError`.
     """
@@ -84,13 +85,19 @@ def save_question(draft: QuestionDraft) -> Question:
             "purpose",
         )
     _declare_attribute(draft, kind, purpose)
-    before = Question.objects.select_for_update().filter(key=draft.key).first()
+    before = Question.objects.select_for_update(no_key=True).filter(key=draft.key).first()
+    taken = Conflict("key_taken", f"There is a question called {draft.key!r} already.")
+    if before and new:
+        raise taken
+    if edit and not before:
+        raise deleted_meanwhile()
     question = before or Question(key=draft.key)
     was = [getattr(question, name) for name in WORDS]
     question.text, question.why, question.help = draft.text.strip(), draft.why.strip(), draft.help.strip()
     question.confirm, question.purpose, question.variants = draft.confirm.strip(), purpose, list(draft.variants)
     for name in AS_WRITTEN:
         setattr(question, name, getattr(draft, name))
+    question.enabled = question.enabled if edit else draft.enabled
     options: dict[str, dict[str, str]] = {}
     for option in draft.options if has_options(kind) else ():
         image = {"image": option.image} if option.image else {}
@@ -100,7 +107,10 @@ def save_question(draft: QuestionDraft) -> Question:
     question.options = list(options.values())
     if before and was != [getattr(question, name) for name in WORDS]:
         question.version += 1
-    question.save()
+    if before:
+        update_row(question)
+    else:
+        insert_row(question, taken)
     return question
 
 

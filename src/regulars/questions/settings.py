@@ -14,12 +14,13 @@ from .policy import Caps
 SHARES = {"pace", "control_share", "explore_share"}
 NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
 
+ONLY = 1  # the number of the one row
 MORE = (0, 1, 2)  # more in one session would be a form
 
 
 def get_question_settings() -> QuestionSettings:
     """Return the operator's settings, or the defaults until some are saved."""
-    return QuestionSettings.objects.first() or QuestionSettings()
+    return QuestionSettings.objects.first() or QuestionSettings(pk=ONLY)
 
 
 @transaction.atomic
@@ -28,7 +29,9 @@ def save_settings(**changes: object) -> QuestionSettings:
 
     Raises `DomainError`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
     """
-    settings = QuestionSettings.objects.select_for_update().first() or QuestionSettings()
+    if not QuestionSettings.objects.exists():
+        QuestionSettings.objects.get_or_create(pk=ONLY)  # one row, also of two who save the first settings at once
+    settings = QuestionSettings.objects.select_for_update().order_by("pk")[0]
     for name, value in changes.items():
         _check(name, value)
         setattr(settings, name, value)

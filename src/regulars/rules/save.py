@@ -12,7 +12,8 @@ from django.db.models import Max
 from django.utils.text import slugify
 
 from regulars.base import clock
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.db.rows import insert_row, update_row
+from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import JsonObject
 
@@ -55,13 +56,17 @@ def save_rule(
     settings: JsonObject | None = None,
     timeout: float | None = None,
     own_realm: bool | None = None,
+    rule: Rule | None = None,
+    new: bool = False,
 ) -> Rule:
-    """Create the rule, or change the one with this slug. None leaves a field unchanged (a new rule goes last).
+    """Change `rule`, else the one with this slug; create it where there is none. None leaves a field unchanged (a new rule goes last).
+
+    `new`: only create. A `rule` that was deleted meanwhile is not made again.
 
     A script in JavaScript that exports `onExecutePostLogin` is saved as an action. A setting with the value
     `fields.HIDDEN` stays unchanged: secrets are written, never read back. Saving a rule resets its limit counter.
 
-    Raises `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_timeout")` and `BadScript("empty_script" |
+    Raises `Conflict("name_taken")`, `NotFound("deleted_meanwhile")`, `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_timeout")` and `BadScript("empty_script" |
     "script_too_long" | "unknown_module" | "module_not_installed" | "does_not_compile" | "not_installed")`.
     """
     slug = slug or slugify(name)[:64]
@@ -71,7 +76,10 @@ def save_rule(
     if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
         raise Invalid("bad_timeout", f"A login waits between 0 and {MAX_TIMEOUT:g} seconds for a rule.", "timeout")
     last = Rule.objects.aggregate(last=Max("order"))["last"] or 0
-    rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=last + 1)
+    if rule is None and not new:
+        rule = Rule.objects.filter(slug=slug).first()
+    exists = rule is not None
+    rule = rule or Rule(slug=slug, order=last + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
@@ -80,7 +88,10 @@ def save_rule(
     rule.own_realm = rule.own_realm if own_realm is None else own_realm
     rule.limit_hits, rule.limit_since, rule.disabled_reason = 0, None, ""
     rule.updated_at = clock.now()
-    rule.save()
+    if exists:
+        update_row(rule)
+    else:
+        insert_row(rule, Conflict("name_taken", f"There is a rule called {slug!r} already.", "name"))
     return rule
 
 
@@ -105,14 +116,21 @@ def switch_rule(slug: str, on: bool) -> Rule:
 
 
 @transaction.atomic
-def move_rule(slug: str, by: int) -> None:
-    """Move a rule `by` positions later (negative: earlier), at most to an end. Raises `Invalid("unknown_rule")`."""
+def move_rule(slug: str, by: int, shown: int | None = None) -> bool:
+    """Move a rule `by` positions later (negative: earlier), at most to an end. Return whether it was moved.
+
+    `shown` is the position, from 0, that the user saw it at: a rule that is elsewhere meanwhile stays there.
+    Raises `Invalid("unknown_rule")`.
+    """
     rules = _locked_rules()
     place = next((place for place, rule in enumerate(rules) if rule.slug == slug), None)
     if place is None:
         raise Invalid("unknown_rule", f"There is no rule called {slug!r}.")
+    if shown not in (None, place):
+        return False
     rules.insert(max(0, place + by), rules.pop(place))
     _number(rules)
+    return True
 
 
 @transaction.atomic

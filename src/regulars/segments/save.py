@@ -10,7 +10,8 @@ from django.utils.text import slugify
 from regulars.accounts.models import Account
 from regulars.base.conditions import Condition, ConditionError, expand, parse, where_open
 from regulars.base.conditions.tree import Everything, Not
-from regulars.base.errors import Invalid
+from regulars.base.db.rows import insert_row, update_row
+from regulars.base.errors import Conflict, Invalid
 from regulars.consent.uses import purpose_for_segment, why_no_segment, with_usable_events
 
 from .models import Segment
@@ -20,21 +21,35 @@ NO_ONE = Not(Everything())
 
 @transaction.atomic
 def save_segment(
-    name: str, text: str, purpose: str, *, slug: str = "", description: str = "", by: Account | None = None
+    name: str,
+    text: str,
+    purpose: str,
+    *,
+    slug: str = "",
+    description: str = "",
+    by: Account | None = None,
+    segment: Segment | None = None,
+    new: bool = False,
 ) -> Segment:
-    """Create the segment, or change the one with this slug. The caller evaluates it (`evaluate.evaluate_segment`).
+    """Change `segment`, else the one with this slug; create it where there is none; `new`: only create. The caller evaluates it (`evaluate.evaluate_segment`).
 
-    Raises `Invalid("unknown_purpose" | "purpose_serves_account" | "no_name" | "segment_cycle" | "unknown_segment")` and `ConditionError`.
+    Raises `Conflict("name_taken")`, `NotFound("deleted_meanwhile")`, `Invalid("unknown_purpose" | "purpose_serves_account" | "no_name" | "segment_cycle" | "unknown_segment")` and `ConditionError`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
         raise Invalid("no_name", "Give the segment a name with letters in it.")
-    segment = Segment.objects.filter(slug=slug).first() or Segment(slug=slug)
+    if segment is None and not new:
+        segment = Segment.objects.filter(slug=slug).first()
+    exists = segment is not None
+    segment = segment or Segment(slug=slug)
     segment.name, segment.text, segment.description = name, text, description
     segment.purpose = purpose_for_segment(purpose)
     segment.saved_by = by or segment.saved_by
     condition_of(segment)  # raises what is wrong with it
-    segment.save()
+    if exists:
+        update_row(segment)
+    else:
+        insert_row(segment, Conflict("name_taken", f"There is a segment called {name!r} already.", "name"))
     return segment
 
 

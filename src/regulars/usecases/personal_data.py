@@ -71,6 +71,7 @@ WRITTEN_BY_STAFF = {
     "connections.Connection",
     "clients.ResourceServer",
     "configuration.ConfigurationVersion",
+    "console.SentForm",
     "questions.AnswerModel",
     "questions.QuestionSettings",
     "questions.Question",

@@ -191,6 +191,12 @@ KINDS: dict[str, DataKind] = {
         # Of an interface, which registers its table with Django as every package does.
         lambda before: apps.get_model("console", "AuditEntry")._default_manager.filter(at__lt=before),
     ),
+    "sent_forms": DataKind(
+        "Numbers of forms that staff sent",
+        7,
+        "a form that stays open is sent a second time by mistake",
+        lambda before: apps.get_model("console", "SentForm")._default_manager.filter(at__lt=before),
+    ),
     "events": DataKind(
         "Events of customers",
         760,

@@ -18,7 +18,15 @@ from .update_question_model import update_target_segments
 
 @transaction.atomic
 def save_and_evaluate(
-    name: str, text: str, purpose: str, *, slug: str = "", description: str = "", by: Account | None = None
+    name: str,
+    text: str,
+    purpose: str,
+    *,
+    slug: str = "",
+    description: str = "",
+    by: Account | None = None,
+    segment: Segment | None = None,
+    new: bool = False,
 ) -> tuple[Segment, int]:
     """Save and evaluate a segment. Returns it and how many memberships changed. Segments that refer to it follow soon.
 
@@ -26,7 +34,7 @@ def save_and_evaluate(
 
     Raises what `save_segment` raises.
     """
-    segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
+    segment = save_segment(name, text, purpose, slug=slug, description=description, by=by, segment=segment, new=new)
     # Every segment that refers to this one, directly or through others, nearest first.
     uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
     affected = [segment.slug]

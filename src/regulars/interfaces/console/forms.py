@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.base.plugins.fields import SettingField
 
+from .edits import FormContent, FormState, OutdatedForm, SavedMeanwhile, UsedForm, create_state, edit_state
 from .pages import may, show
 
 SETTING = "setting."  # prefix of the inputs of a plug-in's fields
@@ -17,10 +18,16 @@ SETTING = "setting."  # prefix of the inputs of a plug-in's fields
 
 @dataclass(frozen=True)
 class FormError:
-    """Why a form was refused. `field` is the input's name; empty: the form as a whole."""
+    """Why a form was refused. `field` is the input's name; empty: the form as a whole. `change`: what was saved meanwhile.
+
+    `used`: the form's one-time number has made something else, and it gets another.
+    """
 
     message: str
     field: str = ""
+    status: int = 400
+    change: SavedMeanwhile | None = None
+    used: bool = False
 
 
 def form_error(
@@ -30,11 +37,15 @@ def form_error(
 
     A plug-in's own `bad_<setting>` is about that setting. An input that is not on the form is never pointed at.
     """
+    if isinstance(error, OutdatedForm):
+        return FormError(error.message, status=409, change=error.change)
+    status = 409 if isinstance(error, Conflict) else 404 if isinstance(error, NotFound) else 400
     keys = {field.key for field in fields}
     about = error.field or error.code.removeprefix("bad_")
     if about in keys:
-        return FormError(error.message, SETTING + about)
-    return FormError(error.message, (inputs or {}).get(error.code, error.field))
+        return FormError(error.message, SETTING + about, status)
+    place = (inputs or {}).get(error.code, error.field)
+    return FormError(error.message, place, status, used=isinstance(error, UsedForm))
 
 
 def form_page(
@@ -45,10 +56,26 @@ def form_page(
     role: str,
     problem: FormError | None = None,
     part: str = "",
+    edits: FormContent | None = None,
 ) -> HttpResponse:
-    """Render a form with its error, if any (then 400), and `may_write`, whether `role` lets this member of staff save."""
-    shown = {**context, "problem": problem, "may_write": may(request, role)}
-    return show(request, template, shown, part, 400 if problem else 200)
+    """Render a form with its error, if any, and `may_write`, whether `role` lets this member of staff save.
+
+    `edits` is what the form shows of a stored object; without it the form creates one.
+    """
+    shown = {
+        **context,
+        "problem": problem,
+        "may_write": may(request, role),
+        "form_state": form_state(request, edits, problem),
+    }
+    return show(request, template, shown, part, problem.status if problem else 200)
+
+
+def form_state(request: HttpRequest, edits: FormContent | None, problem: FormError | None = None) -> FormState:
+    """Return the hidden input of a form: its version, or where it edits nothing its one-time number."""
+    if edits is None:
+        return create_state(request, used=bool(problem and problem.used))
+    return edit_state(request, edits, problem.change if problem else None)
 
 
 def settings_given(request: HttpRequest, fields: Sequence[SettingField]) -> dict[str, str]:

@@ -25,3 +25,19 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.subject}"
+
+
+class SentForm(models.Model):
+    """The one-time number of a form that made something, and the page of what it made (`edits.creating`).
+
+    `content` is a keyed hash of what was sent. `secret`: a secret was shown in the answer, and is shown nowhere else.
+    """
+
+    number = models.CharField(max_length=64, primary_key=True)
+    content = models.CharField(max_length=64)
+    address = models.CharField(max_length=255, blank=True)
+    secret = models.BooleanField(default=False)
+    at = models.DateTimeField(default=clock.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.address

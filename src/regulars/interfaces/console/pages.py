@@ -19,6 +19,7 @@ from regulars.base.errors import DomainError, Forbidden, Invalid, Unavailable
 from regulars.base.text import has_nul
 from regulars.interfaces.pages.response_policy import content_security_policy
 
+from .edits import SecondPress, typed_in
 from .models import AuditEntry
 
 View = Callable[..., HttpResponseBase]
@@ -29,6 +30,10 @@ CONTENT_SECURITY_POLICY = content_security_policy(connect_src="'self'", form_act
 ROLES = ("viewer", "marketer", "admin")
 EXPORTED = "segment.exported"
 MOST_DOWNLOADS = 20
+SHOWN_ONCE = (
+    "It was made by your first press already. Its secret was shown once, in the answer to that press. If you have not seen it,"
+    " make a new secret below."
+)
 NO_ROLE = ""  # of a method that the page does not have
 PROVED = "console_second_factor"  # session key: the second factor was shown in this session
 
@@ -76,7 +81,13 @@ def staff_page(read: str, write: str = NO_ROLE) -> Callable[[View], View]:
                         "nul", "The text contains a NUL character, which cannot be stored. Remove it and try again."
                     )
                 return view(request, *args, **kwargs)
+            except SecondPress as press:
+                messages.info(request, SHOWN_ONCE if press.secret else "It was made by your first press already.")
+                return HttpResponseRedirect(press.address)
             except Http404 as error:
+                typed = typed_in(request)
+                if typed:
+                    return render(request, "console/deleted.html", {"sentence": str(error), "typed": typed}, status=404)
                 return error_page(request, "Not found", str(error) or "This page does not exist.", 404)
             except RoleTooLow as error:
                 return error_page(request, "Not permitted", error.message, 403)

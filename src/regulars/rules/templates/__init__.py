@@ -60,19 +60,19 @@ def get_template(key: str) -> Template:
 
 
 def enable_template(key: str, settings: dict[str, str] | None = None) -> Rule:
-    """Create the template's rule (slug: the key), enabled and last in order. An existing one keeps missing settings.
+    """Create the template's rule (slug: the key), enabled and last in order.
 
-    Raises `Invalid("unknown_template" | "unknown_setting" | "setting_missing")`.
+    Raises `Conflict("name_taken")` where it exists, and `Invalid("unknown_template" | "unknown_setting" | "setting_missing")`.
     """
     template = get_template(key)
-    before = Rule.objects.filter(slug=key).first()
     return save_rule(
         template.title,
         slug=key,
         script=template.script,
         template=key,
         deny_on_failure=template.deny_on_failure,
-        settings=fill_settings(template.settings, settings or {}, before.settings if before else None),
+        settings=fill_settings(template.settings, settings or {}),
+        new=True,
     )
 
 

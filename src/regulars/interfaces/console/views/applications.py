@@ -7,7 +7,6 @@ from dataclasses import asdict
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,7 +19,8 @@ from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, ClientSpec, change, register, rotate_secret
 from regulars.usecases.grant_purposes import ACCOUNT, management_grant, purposes_for_grants, set_purpose
 
-from ..forms import FormError, form_error, form_page
+from ..edits import FormContent, creating, editing
+from ..forms import FormError, form_error, form_page, form_state
 from ..pages import NO_ROLE, done, may, record_action, show, staff_page
 
 ROLE = "admin"
@@ -69,40 +69,75 @@ def applications(request: HttpRequest) -> HttpResponse:
 def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     """Show or save the form of an app. A new secret is only on the page that answers the POST that made it."""
     saved = _find(client_id) if client_id else None
-    grant = management_grant(saved) if saved else None
     if request.method != "POST":
         given = (
-            {
-                "name": saved.name,
-                "auth_method": saved.auth_method,
-                "redirect_uris": "\n".join(saved.redirect_uris),
-                "logout_uris": "\n".join(saved.logout_uris),
-                "web_origins": "\n".join(saved.web_origins),
-                "answers": saved.answers,
-                "jwks_uri": saved.jwks_uri,
-                **{name: "on" if getattr(saved, name) else "" for name in SWITCHES},
-                "initiate_login_uri": saved.initiate_login_uri,
-                "userinfo_algorithm": saved.userinfo_algorithm,
-                "default_max_age": "" if saved.default_max_age is None else str(saved.default_max_age),
-                "reads_for": (grant.purpose if grant else "") or ACCOUNT,
-            }
+            _typed(saved)
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
         )
         return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
-        with transaction.atomic():
-            made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
+        if saved is None:
+            with creating(request) as sent:
+                made, secret = register(_app(given, grants))
+                sent.address, sent.secret = f"/console/applications/{made.pk}", bool(secret)
+                return _saved(request, made, secret)
+        with editing(request, saved, _shown) as row:
+            made, secret = change(row, _app(given, grants))
+            grant = management_grant(row)
             if grant and "reads_for" in given:
                 set_purpose(grant, given["reads_for"])
                 grant.save(update_fields=["purpose"])
+            return _saved(request, made, secret)
     except DomainError as error:
         return _page(request, saved, given, grants, form_error(error))
+
+
+def _saved(request: HttpRequest, made: Client, secret: str) -> HttpResponse:
     if secret:
         return _show_secret(request, made, secret, "application.saved")
     address = f"/console/applications/{made.pk}"
     return done(request, address, "application.saved", made.pk, f"{made.name} is saved.")
+
+
+def _typed(saved: Client) -> dict[str, str]:
+    """Return the form fields of a saved app, except the grant types."""
+    grant = management_grant(saved)
+    return {
+        "name": saved.name,
+        "auth_method": saved.auth_method,
+        "redirect_uris": "\n".join(saved.redirect_uris),
+        "logout_uris": "\n".join(saved.logout_uris),
+        "web_origins": "\n".join(saved.web_origins),
+        "answers": saved.answers,
+        "jwks_uri": saved.jwks_uri,
+        **{name: "on" if getattr(saved, name) else "" for name in SWITCHES},
+        "initiate_login_uri": saved.initiate_login_uri,
+        "userinfo_algorithm": saved.userinfo_algorithm,
+        "default_max_age": "" if saved.default_max_age is None else str(saved.default_max_age),
+        "reads_for": (grant.purpose if grant else "") or ACCOUNT,
+    }
+
+
+def _shown(saved: Client) -> FormContent:
+    ticks = (*SWITCHES, "userinfo_algorithm")
+    values = {name: bool(text) if name in ticks else text for name, text in _typed(saved).items()}
+    return FormContent(
+        saved.pk,
+        ("application.saved",),
+        {**values, "grant_types": list(saved.grant_types)},
+        labels={
+            "auth_method": "Authentication method",
+            "redirect_uris": "Callbacks",
+            "logout_uris": "Logout addresses",
+            "jwks_uri": "Address of its public keys",
+            "answers": "Form of answers",
+            "reads_for": "Purpose of its calls to the Management API",
+            "default_max_age": "Longest age of a sign-in",
+            "initiate_login_uri": "Address that starts a login",
+        },
+    )
 
 
 @require_POST
@@ -171,7 +206,8 @@ def _page(
         if saved and management_grant(saved)
         else [],
     }
-    return form_page(request, "console/application.html", context, role=ROLE, problem=problem)
+    edits = _shown(saved) if saved else None
+    return form_page(request, "console/application.html", context, role=ROLE, problem=problem, edits=edits)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -186,11 +222,16 @@ def branding(request: HttpRequest, client_id: str) -> HttpResponse:
         if request.POST.get("do") == PREVIEW:
             checked(given)
             return _branding_page(request, client, given)
-        save_branding(client, given)
+        with editing(request, client, _branding_shown) as row:
+            save_branding(row, given)
+            address = f"/console/applications/{row.pk}/branding"
+            return done(request, address, "application.branded", row.pk, f"The pages of {row.name} are saved.")
     except DomainError as error:
         return _branding_page(request, client, given, form_error(error))
-    address = f"/console/applications/{client.pk}/branding"
-    return done(request, address, "application.branded", client.pk, f"The pages of {client.name} are saved.")
+
+
+def _branding_shown(client: Client) -> FormContent:
+    return FormContent(client.pk, ("application.branded",), asdict(branding_of(client)))
 
 
 @require_safe
@@ -213,9 +254,10 @@ def _branding_page(
         "stylesheet": "/console/branding.css?" + urlencode({name: getattr(look, name) for name in COLOURS}),
         "problem": problem,
         "may_write": may(request, BRANDING_ROLE),
+        "form_state": form_state(request, _branding_shown(client), problem),
     }
     is_preview = request.POST.get("do") == PREVIEW
-    status = 400 if problem and not is_preview else 200
+    status = problem.status if problem and not is_preview else 200
     return show(request, "console/branding.html", context, PREVIEW if is_preview else "", status)
 
 

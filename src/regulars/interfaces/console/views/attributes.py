@@ -14,6 +14,7 @@ from regulars.profiles.attributes import AttributeWords, Words, languages_withou
 from regulars.profiles.models import Attribute
 from regulars.questions.form import language_name
 
+from ..edits import FormContent, editing
 from ..forms import FormError, form_error, form_page
 from ..pages import done, show, staff_page
 
@@ -39,10 +40,15 @@ def attribute(request: HttpRequest, key: str) -> HttpResponse:
         return _page(request, found, _fields_of(found))
     typed = {name: str(value).strip() for name, value in request.POST.items()}
     try:
-        reword_attribute(key, AttributeWords(typed.get("label", ""), _translations(found, typed)))
+        with editing(request, found, _shown) as row:
+            reword_attribute(key, AttributeWords(typed.get("label", ""), _translations(row, typed)))
+            return done(request, HOME, "attribute.changed", key, "Saved. Customers read it from now on.")
     except DomainError as error:
         return _page(request, found, typed, form_error(error))
-    return done(request, HOME, "attribute.changed", key, "Saved. Customers read it from now on.")
+
+
+def _shown(found: Attribute) -> FormContent:
+    return FormContent(found.key, ("attribute.changed",), _fields_of(found))
 
 
 def _languages(found: Attribute) -> list[str]:
@@ -94,4 +100,5 @@ def _page(
         for language in _languages(found)
     ]
     context = {"attribute": found, "label": typed.get("label", ""), "languages": languages}
-    return form_page(request, "console/attribute.html", context, role=ROLE, problem=problem)
+    edits = _shown(found)
+    return form_page(request, "console/attribute.html", context, role=ROLE, problem=problem, edits=edits)

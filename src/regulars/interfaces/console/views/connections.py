@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, switch_connection, url_keys
 
+from ..edits import FormContent, creating, editing
 from ..forms import SETTING, FormError, form_error, form_page, whole_number
 from ..pages import NO_ROLE, done, may, staff_page
 
@@ -64,31 +66,36 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     asked = request.GET.get("strategy", "google-oauth2")
     strategy = saved.strategy if saved else asked if asked in PROVIDERS else "oidc"
     if request.method != "POST":
-        given = _written(saved) if saved else _empty(strategy)
+        given = _typed(saved) if saved else _empty(strategy)
         return _page(request, saved, strategy, given, saved.requested_claims if saved else [])
     given, requested_claims = request.POST.dict(), request.POST.getlist("requested_claims")
+    spec = ConnectionSpec(
+        name=given.get("name", "").strip(),
+        strategy=strategy,
+        display_name=given.get("display_name", ""),
+        client_id=given.get("client_id", ""),
+        secret=given.get("secret", "").strip(),
+        urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
+        settings={name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)},
+        scopes=given.get("scopes", "").split(),
+        requested_claims=requested_claims,
+        note=given.get("note", ""),
+        enabled=given.get("enabled") == "on",
+        offline=given.get("offline") == "on",
+    )
     try:
-        made = save_connection(
-            ConnectionSpec(
-                name=given.get("name", "").strip(),
-                strategy=strategy,
-                display_name=given.get("display_name", ""),
-                client_id=given.get("client_id", ""),
-                secret=given.get("secret", "").strip(),
-                urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
-                settings={
-                    name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)
-                },
-                scopes=given.get("scopes", "").split(),
-                requested_claims=requested_claims,
-                note=given.get("note", ""),
-                enabled=given.get("enabled") == "on",
-                offline=given.get("offline") == "on",
-            ),
-            saved,
-        )
+        if saved:
+            with editing(request, saved, _shown) as row:
+                return _saved(request, save_connection(replace(spec, enabled=row.enabled), row))
+        with creating(request) as sent:
+            made = save_connection(spec)
+            sent.address = f"/console/connections/{made.name}"
+            return _saved(request, made)
     except DomainError as error:
         return _page(request, saved, strategy, given, requested_claims, form_error(error))
+
+
+def _saved(request: HttpRequest, made: Connection) -> HttpResponse:
     sentence = f"{made.display_name} is saved."
     return done(request, f"/console/connections/{made.name}", "connection.saved", made.name, sentence)
 
@@ -127,7 +134,8 @@ def _page(
         "has_passwords": bool(saved and saved.strategy == "auth0"),
         "callback": callback_url(),
     }
-    return form_page(request, "console/connection.html", context, role=ROLE, problem=problem)
+    edits = _shown(saved) if saved else None
+    return form_page(request, "console/connection.html", context, role=ROLE, problem=problem, edits=edits)
 
 
 def _url_keys(strategy: str) -> list[str]:
@@ -142,8 +150,22 @@ def _empty(strategy: str) -> dict[str, str]:
     return {**names, "scopes": " ".join(known.scopes), "enabled": "on"}
 
 
-def _written(saved: Connection) -> dict[str, str]:
-    """Return the form fields of a saved connection, except the secret."""
+def _shown(saved: Connection) -> FormContent:
+    typed = _typed(saved)
+    ticks = ("offline",) if "offline" in typed else ()
+    values = {name: bool(text) if name in ticks else text for name, text in typed.items() if name != "name"}
+    empty = dict.fromkeys(_url_keys(saved.strategy), "")
+    return FormContent(
+        saved.name,
+        ("connection.saved",),
+        {**empty, **values, "requested_claims": list(saved.requested_claims)},
+        saved.secret,
+        {"display_name": "Text on the button", "note": "Note under the button", "scopes": "Scopes of the login"},
+    )
+
+
+def _typed(saved: Connection) -> dict[str, str]:
+    """Return the form fields of a saved connection, except the secret and the switch."""
     return {
         **saved.urls,
         **{SETTING + key: value for key, value in saved.settings.items()},
@@ -152,7 +174,6 @@ def _written(saved: Connection) -> dict[str, str]:
         "client_id": saved.client_id,
         "scopes": " ".join(saved.scopes),
         "note": saved.note,
-        "enabled": "on" if saved.enabled else "",
         "offline": "on" if saved.offline else "",
     }
 
@@ -170,16 +191,24 @@ def passwords(request: HttpRequest, name: str) -> HttpResponse:
     # -1, which no policy accepts, for what is no number
     least, history = (whole_number(request.POST.get(name, ""), 5) for name in ("min_length", "history"))
     rules = Rules(-1 if least is None else least, history=-1 if history is None else history, **checks)
+    here = f"/console/connections/{name}/passwords"
     try:
-        save_rules(connection, rules)
+        with editing(request, connection, _passwords_shown) as row:  # the policy's own row may not exist yet
+            save_rules(row, rules)
+            return done(request, here, "connection.passwords", name, "The next new password must be like this.")
     except DomainError as error:
         return _password_page(request, connection, rules, form_error(error))
-    here = f"/console/connections/{name}/passwords"
-    return done(request, here, "connection.passwords", name, "The next new password must be like this.")
+
+
+def _passwords_shown(connection: Connection) -> FormContent:
+    rules = asdict(rules_of(connection.name))
+    values = {name: value if isinstance(value, bool) else str(value) for name, value in rules.items()}
+    return FormContent(connection.name, ("connection.passwords",), values)
 
 
 def _password_page(
     request: HttpRequest, connection: Connection, rules: Rules, problem: FormError | None = None
 ) -> HttpResponse:
     context = {"connection": connection, "rules": rules}
-    return form_page(request, "console/passwords.html", context, role=ROLE, problem=problem)
+    edits = _passwords_shown(connection)
+    return form_page(request, "console/passwords.html", context, role=ROLE, problem=problem, edits=edits)

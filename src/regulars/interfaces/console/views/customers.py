@@ -25,6 +25,7 @@ from regulars.usecases.find_customers import CustomerPage, customer_name, find_c
 from regulars.usecases.grant_purposes import ACCOUNT
 from regulars.usecases.permitted_events import permitted_events
 
+from ..edits import FormContent, editing
 from ..forms import FormError, form_error, form_page, row_number
 from ..pages import done, may, show, staff_page
 
@@ -108,20 +109,28 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     if profile is None or attribute is None or not may_staff_correct(attribute):
         raise Http404("There is no such customer, or this value cannot be corrected by hand.")
     if request.method == "GET":
-        known = next((each.value for each in facts_of(profile) if each.attribute == attribute.key), None)
-        return _correction_page(request, profile, attribute, write_value(known), "")
+        return _correction_page(request, profile, attribute, _known(profile, attribute), "")
     typed, reason = request.POST.get("value", ""), request.POST.get("reason", "")
     assert isinstance(request.user, Account)
+    # Neither the value nor the reason: the record of actions outlives the customer's data, which may be erased.
+    sentence = f"{attribute.label} is corrected. The customer reads the reason on their own page."
+    address = f"/console/customers/{quote(profile.user_id, safe='')}"
     try:
-        write(profile, attribute.key, typed, reason=reason, staff=request.user.key)
+        with editing(request, profile, lambda row: _correction_shown(row, attribute)) as row:
+            write(row, attribute.key, typed, reason=reason, staff=request.user.key)
+            return done(request, address, "customer.corrected", profile.user_id, sentence, attribute=attribute.key)
     except Unavailable:  # a page of its own
         raise
     except DomainError as error:
         return _correction_page(request, profile, attribute, typed, reason, form_error(error))
-    # Neither the value nor the reason: the record of actions outlives the customer's data, which may be erased.
-    sentence = f"{attribute.label} is corrected. The customer reads the reason on their own page."
-    address = f"/console/customers/{quote(profile.user_id, safe='')}"
-    return done(request, address, "customer.corrected", profile.user_id, sentence, attribute=attribute.key)
+
+
+def _correction_shown(profile: Profile, attribute: Attribute) -> FormContent:
+    return FormContent(profile.user_id, ("customer.corrected",), {"value": _known(profile, attribute)})
+
+
+def _known(profile: Profile, attribute: Attribute) -> str:
+    return write_value(next((each.value for each in facts_of(profile) if each.attribute == attribute.key), None))
 
 
 def _facts(profile: Profile, attributes: dict[str, Attribute], consents: list[ConsentEvent]) -> list[dict[str, object]]:
@@ -178,7 +187,10 @@ def _correction_page(
         "longest_reason": LONGEST_REASON,
         "several": attribute.type == "list" and ", ".join(each["key"] for each in attribute.options),
     }
-    return form_page(request, "console/customer_correct.html", context, role=CORRECTING_ROLE, problem=problem)
+    edits = _correction_shown(profile, attribute)
+    return form_page(
+        request, "console/customer_correct.html", context, role=CORRECTING_ROLE, problem=problem, edits=edits
+    )
 
 
 def _choices(attribute: Attribute, value: str) -> list[tuple[str, str]]:

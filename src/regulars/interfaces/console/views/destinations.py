@@ -28,7 +28,8 @@ from regulars.segments.models import Segment
 from regulars.usecases.deliver import refuse_segments_for_groups, segment_purposes
 from regulars.usecases.find_customers import find_customers
 
-from ..forms import FormError, form_error, form_page, settings_given, settings_shown
+from ..edits import FormContent, creating, editing
+from ..forms import SETTING, FormError, form_error, form_page, settings_given, settings_shown
 from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"  # decides where data about customers is sent
@@ -93,19 +94,35 @@ def destination(request: HttpRequest, slug: str = "") -> HttpResponse:
     if kind not in KINDS:
         raise Http404("That kind of destination is not installed.")
     if request.method != "POST":
-        given = (
-            {"name": saved.name, "purpose": saved.purpose_id, "enabled": "on" if saved.enabled else ""}
-            if saved
-            else {"purpose": "message", "enabled": "on"}
-        )
+        given = {"name": saved.name, "purpose": saved.purpose_id} if saved else {"purpose": "message", "enabled": "on"}
         return _form(request, saved, kind, given, saved.segment_slugs if saved else [])
     given, segments = request.POST.dict(), request.POST.getlist("segments")
     try:
-        made = _save(request, saved, kind, given, segments)
+        if saved:
+            with editing(request, saved, _shown) as row:
+                return _saved(request, _save(request, row, kind, given, segments))
+        with creating(request) as sent:
+            made = _save(request, None, kind, given, segments)
+            sent.address = f"/console/destinations/{made.slug}"
+            return _saved(request, made)
     except DomainError as error:
         return _form(request, saved, kind, given, segments, form_error(error, INPUTS, KINDS[kind].fields))
+
+
+def _saved(request: HttpRequest, made: Destination) -> HttpResponse:
     address = f"/console/destinations/{made.slug}"
     return done(request, address, "destination.saved", made.slug, f"{made.name} is saved.", segments=made.segment_slugs)
+
+
+def _shown(saved: Destination) -> FormContent:
+    fields = KINDS[saved.kind].fields
+    plain = {SETTING + field.key: saved.settings.get(field.key, field.default) for field in fields if not field.secret}
+    return FormContent(
+        saved.slug,
+        ("destination.saved",),
+        {"name": saved.name, "purpose": saved.purpose_id, "segments": list(saved.segment_slugs), **plain},
+        [saved.settings.get(field.key, "") for field in fields if field.secret],
+    )
 
 
 def _save(
@@ -121,7 +138,7 @@ def _save(
         settings_given(request, KINDS[kind].fields),
         purpose=given.get("purpose", ""),
         segment_slugs=segments,
-        enabled=given.get("enabled") == "on",
+        enabled=None if saved else given.get("enabled") == "on",
         destination=saved,
     )
 
@@ -150,7 +167,8 @@ def _form(
         "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in purposes_for_rows()],
         "segments": [(slug, name, slug in segments) for slug, name in {**names, **deleted}.items()],
     }
-    return form_page(request, "console/destination.html", context, role=ROLE, problem=problem)
+    edits = _shown(saved) if saved else None
+    return form_page(request, "console/destination.html", context, role=ROLE, problem=problem, edits=edits)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -164,13 +182,29 @@ def mapping(request: HttpRequest, slug: str) -> HttpResponse:
         open_fields = [{**EMPTY, "field": name} for name, _ in kind.targets if name not in mapped]
         return _mapping_page(request, saved, kind, [*lines, *open_fields, *[EMPTY] * EMPTY_ROWS], request.GET)
     rows = [] if request.POST.get("do") == "own" else _rows(request)
+    here = f"/console/destinations/{slug}/mapping"
     try:
-        save_mapping(saved, rows)
+        with editing(request, saved, _mapping_shown, {"rows": _in_words(rows)}) as row:
+            save_mapping(row, rows)
+            fields = [line["field"] for line in row.mapping]
+            sentence = f"{row.name} receives these fields from the next message on."
+            return done(request, here, "destination.mapped", slug, sentence, fields=fields)
     except DomainError as error:
         return _mapping_page(request, saved, kind, rows, request.POST, form_error(error))
-    fields = [line["field"] for line in saved.mapping]
-    sentence = f"{saved.name} receives these fields from the next message on."
-    return done(request, f"/console/destinations/{slug}/mapping", "destination.mapped", slug, sentence, fields=fields)
+
+
+def _mapping_shown(saved: Destination) -> FormContent:
+    rows = [{**EMPTY, **line} for line in saved.mapping]
+    return FormContent(saved.slug, ("destination.mapped",), {"rows": _in_words(rows)})
+
+
+def _in_words(rows: Sequence[Row]) -> str:
+    """Return the rows that send something, one a line."""
+    return "\n".join(
+        " ".join(filter(None, (f"{row['field']}:", *(row[name] for name in ("attribute", "transform", "constant")))))
+        for row in rows
+        if row["attribute"]
+    )
 
 
 @require_POST
@@ -227,7 +261,10 @@ def _mapping_page(
         "unsubscribe": UNSUBSCRIBE,
         **_preview_context(saved, rows, query),
     }
-    return form_page(request, "console/destination_mapping.html", context, role=ROLE, problem=problem, part="preview")
+    edits = _mapping_shown(saved)
+    return form_page(
+        request, "console/destination_mapping.html", context, role=ROLE, problem=problem, part="preview", edits=edits
+    )
 
 
 def _preview_context(saved: Destination, rows: Sequence[Row], query: Mapping[str, Any]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.timesince import timesince
@@ -32,6 +33,7 @@ from regulars.usecases.erase import find_customers
 from regulars.usecases.import_consents import import_consents, read_list
 from regulars.usecases.retention import KINDS, DataKind, days_of, set_retention, starts, upcoming
 
+from ..edits import FormContent, editing, lock_form, refuse_outdated
 from ..forms import FormError, form_error, form_page, whole_number
 from ..pages import NO_ROLE, done, downloads, staff_page
 
@@ -57,11 +59,20 @@ def retention(request: HttpRequest) -> HttpResponse:
         if text and whole_number(text, 6) is None:
             return _page(request, FormError("Write a number of days, or nothing.", key), given)
     try:
-        for key, text in given.items():
-            set_retention(key, int(text) if text else None)
+        with transaction.atomic():
+            lock_form("retention")
+            refuse_outdated(request, _retention_shown())
+            for key, text in given.items():
+                set_retention(key, int(text) if text else None)
+            return done(request, HOME, "retention.changed", "", "Saved. The worker applies it from now on.", **given)
     except DomainError as error:
         return _page(request, form_error(error), given)
-    return done(request, HOME, "retention.changed", "", "Saved. The worker applies it from now on.", **given)
+
+
+def _retention_shown() -> FormContent:
+    days = {key: "" if days is None else str(days) for key, days in days_of().items()}
+    labels = {key: kind.label for key, kind in KINDS.items()}
+    return FormContent("", ("retention.changed",), days, labels=labels)
 
 
 @require_POST
@@ -96,10 +107,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     found = Purpose.objects.filter(key=key, active=True).first()
     if found is None:
         raise Http404("There is no such purpose.")
-    typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
-    for locale in _languages(found):
-        words = found.translations.get(locale, {})
-        typed |= {f"{name}.{locale}": words.get(name, "") for name in ("label", "text")}
+    typed = _purpose_texts(found)
     if request.method == "GET":
         return _purpose_page(request, found, typed)
     # Browsers send lines as CRLF: a text that was left alone must equal the stored one.
@@ -114,26 +122,45 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
         return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
-        saved = change_purpose(
-            key,
-            PurposeText(typed["label"], typed["text"], translations, lasts),
-            widened=widened,
-            still_right="still_right" in request.POST,
-            direct_marketing="direct_marketing" in request.POST,
-        )
+        with editing(request, found, _purpose_shown):
+            saved = change_purpose(
+                key,
+                PurposeText(typed["label"], typed["text"], translations, lasts),
+                widened=widened,
+                still_right="still_right" in request.POST,
+                direct_marketing="direct_marketing" in request.POST,
+            )
+            outdated = ", ".join(_languages(found)[each] for each in translations if each not in saved.translations)
+            return done(
+                request,
+                HOME,
+                "purpose.changed",
+                key,
+                "Saved. A consent keeps the notice text it was given to."
+                + (
+                    f" Translate it again into {outdated}: until then its readers see the text above."
+                    if outdated
+                    else ""
+                ),
+                widened=widened,
+                direct_marketing="direct_marketing" in request.POST,
+            )
     except DomainError as error:
         return _purpose_page(request, found, typed, form_error(error))
-    outdated = ", ".join(_languages(found)[each] for each in translations if each not in saved.translations)
-    return done(
-        request,
-        HOME,
-        "purpose.changed",
-        key,
-        "Saved. A consent keeps the notice text it was given to."
-        + (f" Translate it again into {outdated}: until then its readers see the text above." if outdated else ""),
-        widened=widened,
-        direct_marketing="direct_marketing" in request.POST,
-    )
+
+
+def _purpose_texts(found: Purpose) -> dict[str, str]:
+    typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
+    for locale in _languages(found):
+        words = found.translations.get(locale, {})
+        typed |= {f"{name}.{locale}": words.get(name, "") for name in ("label", "text")}
+    return typed
+
+
+def _purpose_shown(found: Purpose) -> FormContent:
+    ticks = {"direct_marketing": found.is_direct_marketing, "widened": False, "still_right": False}
+    labels = {"label": "Name", "expires_days": "Consent lasts, in days", "widened": "It covers more than before"}
+    return FormContent(found.key, ("purpose.changed",), {**_purpose_texts(found), **ticks}, found.version, labels)
 
 
 def _languages(purpose: Purpose) -> dict[str, str]:
@@ -182,7 +209,7 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
         "actions": Action.values,
         **_ledger(request),
     }
-    return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
+    return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem, edits=_retention_shown())
 
 
 def _lifetimes() -> Iterator[tuple[str, str]]:
@@ -264,4 +291,5 @@ def _purpose_page(
         "notices": list(notices[:SHOWN]),
         "outdated": list(outdated.order_by("profile_id")[:SHOWN]),
     }
-    return form_page(request, "console/purpose.html", context, role=ROLE, problem=problem)
+    edits = _purpose_shown(found)
+    return form_page(request, "console/purpose.html", context, role=ROLE, problem=problem, edits=edits)

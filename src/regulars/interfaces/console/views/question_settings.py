@@ -6,17 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.questions.models import QuestionSettings
 from regulars.questions.settings import get_question_settings, save_settings
 
+from ..edits import FormContent, lock_form, refuse_outdated
 from ..forms import FormError, decimal_number, form_error, form_page, whole_number
 from ..pages import done, staff_page
 
 ROLE = "admin"
+SUBJECT = "question settings"
 PACES = (
     ("0.3", "Very gentle", "A pass costs a lot: a customer is asked where the answer is nearly sure and worth much."),
     ("0.15", "Gentle", "Fewer questions, better answered."),
@@ -59,18 +63,8 @@ SHARES = (
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page(read="marketer", write="admin")
 def settings(request: HttpRequest) -> HttpResponse:
-    saved = get_question_settings()
     if request.method != "POST":
-        return _page(
-            request,
-            {
-                "asking": "on" if saved.asking else "",
-                "pace": f"{saved.pace:g}",
-                "priors": json.dumps(saved.priors, indent=2, ensure_ascii=False) if saved.priors else "",
-                **{cap.name: str(getattr(saved, cap.name)) for cap in CAPS},
-                **{cap.name: f"{100 * getattr(saved, cap.name):g}" for cap in SHARES},
-            },
-        )
+        return _page(request, _typed(get_question_settings()))
     given = request.POST.dict()
     try:
         text = given.get("priors", "").strip()
@@ -85,13 +79,32 @@ def settings(request: HttpRequest) -> HttpResponse:
             **{cap.name: _whole(given, cap.name) for cap in CAPS},
             **{cap.name: _decimal(given, cap.name) / 100 for cap in SHARES},
         }
-        save_settings(**changes)
+        with transaction.atomic():
+            lock_form("questions.settings")
+            refuse_outdated(request, _shown())
+            save_settings(**changes)
+            on = "Saved. It takes effect at the next login."
+            sentence = on if changes["asking"] else "Saved. Customers are no longer asked."
+            here = "/console/questions/settings"
+            return done(request, here, "questions.settings", SUBJECT, sentence, **changes)
     except DomainError as error:
         return _page(request, given, form_error(error))
-    sentence = (
-        "Saved. It takes effect at the next login." if changes["asking"] else "Saved. Customers are no longer asked."
-    )
-    return done(request, "/console/questions/settings", "questions.settings", "question settings", sentence, **changes)
+
+
+def _typed(saved: QuestionSettings) -> dict[str, str]:
+    return {
+        "asking": "on" if saved.asking else "",
+        "pace": f"{saved.pace:g}",
+        "priors": json.dumps(saved.priors, indent=2, ensure_ascii=False) if saved.priors else "",
+        **{cap.name: str(getattr(saved, cap.name)) for cap in CAPS},
+        **{cap.name: f"{100 * getattr(saved, cap.name):g}" for cap in SHARES},
+    }
+
+
+def _shown() -> FormContent:
+    values = {name: bool(text) if name == "asking" else text for name, text in _typed(get_question_settings()).items()}
+    labels = {"asking": "Ask questions at logins", **{cap.name: cap.label for cap in (*CAPS, *SHARES)}}
+    return FormContent(SUBJECT, ("questions.settings",), values, labels=labels)
 
 
 def _page(request: HttpRequest, given: Mapping[str, str], problem: FormError | None = None) -> HttpResponse:
@@ -105,7 +118,7 @@ def _page(request: HttpRequest, given: Mapping[str, str], problem: FormError | N
         "shares": [(cap, given.get(cap.name, "")) for cap in SHARES],
         "paces": paces,
     }
-    return form_page(request, "console/question_settings.html", context, role=ROLE, problem=problem)
+    return form_page(request, "console/question_settings.html", context, role=ROLE, problem=problem, edits=_shown())
 
 
 def _whole(given: Mapping[str, str], name: str) -> int:

@@ -27,6 +27,7 @@ from regulars.questions.save import save_question, switch_question
 from regulars.questions.settings import get_question_settings
 from regulars.questions.statistics import question_stats, segments_using, stats_by_question
 
+from ..edits import FormContent, creating, editing
 from ..forms import FormError, form_error, form_page
 from ..pages import NO_ROLE, done, may, staff_page
 
@@ -79,16 +80,32 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     try:
         # A new question takes a key of its own
         draft = read_draft(given, saved)
-        if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
-            raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")
-        made = save_question(draft)
+        if saved:
+            with editing(request, saved, _shown):
+                made = save_question(draft, edit=True)
+                without = f", without {removed}" if removed else ""
+                return _saved(request, made, f"Saved as version {made.version}{without}.")
+        if draft.key in RESERVED:
+            raise Invalid("reserved_key", f"No question can be called {draft.key!r}. Give it another key.", "key")
+        with creating(request) as sent:
+            made = save_question(draft, new=True)
+            sent.address = f"/console/questions/{made.key}"
+            on = "Saved and on: it may be asked at the next login."
+            return _saved(request, made, on if made.enabled else "Saved. Switch it on when it reads well.")
     except DomainError as error:
         return _page(request, saved, given, form_error(error, INPUTS))
-    without = f", without {removed}" if removed else ""
-    sentence = f"Saved as version {made.version}{without}." if saved else "Saved. Switch it on when it reads well."
-    if made.enabled and not saved:
-        sentence = "Saved and on: it may be asked at the next login."
+
+
+def _saved(request: HttpRequest, made: Question, sentence: str) -> HttpResponse:
     return done(request, f"/console/questions/{made.key}", "question.saved", made.key, sentence, version=made.version)
+
+
+def _shown(saved: Question) -> FormContent:
+    ticks = ("may_decline", "may_not_know", "rules_see_answer")
+    fields = {name: text for name, text in fields_of(saved).items() if name not in ("key", "enabled")}
+    values = {name: bool(text) if name in ticks else text for name, text in fields.items()}
+    labels = {"text": "Question", "why": "Why you ask", "type": "Kind of answer", "options": "Answers to choose from"}
+    return FormContent(saved.key, ("question.saved",), values, labels=labels)
 
 
 def _page(
@@ -109,4 +126,5 @@ def _page(
         "variants": numbered_blocks(given, "variant"),
         **preview_form(given, purposes),
     }
-    return form_page(request, "console/question.html", context, role=ROLE, problem=problem, part="preview")
+    edits = _shown(saved) if saved else None
+    return form_page(request, "console/question.html", context, role=ROLE, problem=problem, part="preview", edits=edits)

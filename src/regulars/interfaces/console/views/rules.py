@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.text import slugify
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.plugins.fields import SettingField, fill_settings, masked_settings
+from regulars.base.plugins.fields import HIDDEN, SettingField, fill_settings, masked_settings
 from regulars.profiles.models import Profile
 from regulars.rules import monty
 from regulars.rules.models import Rule, RuleRun, RuleSetting
@@ -35,7 +37,8 @@ from regulars.rules.save import (
 from regulars.rules.templates import Template, all_templates, enable_template, get_template
 from regulars.rules.trial_report import SAMPLE_CONTEXT, TrialReport, differences, report_replay, report_trial
 
-from ..forms import FormError, form_error, form_page, settings_given, settings_shown
+from ..edits import FormContent, create_state, creating, editing, lock_form, refuse_outdated
+from ..forms import SETTING, FormError, form_error, form_page, form_state, settings_given, settings_shown, whole_number
 from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"
@@ -101,7 +104,9 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
 @staff_page(read=NO_ROLE, write="admin")
 def move(request: HttpRequest, slug: str) -> HttpResponse:
     by = -1 if request.POST.get("to") == "up" else 1
-    move_rule(slug, by)
+    if not move_rule(slug, by, whole_number(request.POST.get("place", ""), 5)):
+        messages.info(request, "The order was changed meanwhile, and nothing was moved now.")
+        return HttpResponseRedirect(f"/console/rules#rule-{slug}")
     sentence = f"It runs one place {'earlier' if by < 0 else 'later'}."
     return done(request, f"/console/rules#rule-{slug}", "rule.moved", slug, sentence)
 
@@ -126,12 +131,14 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
     template = get_template(key)
     given = settings_given(request, template.settings)
     try:
-        enable_template(key, given)
+        with creating(request) as sent:
+            enable_template(key, given)
+            sent.address = "/console/rules"
+            sentence = f"{template.title} is on, from the next login on. Switch it off again in the list."
+            return done(request, sent.address, "rule.switched", key, sentence, on=True)
     except DomainError as error:
         problem = form_error(error, fields=template.settings)
         return _list_page(request, {"key": key, "problem": problem, "given": given})
-    sentence = f"{template.title} is on, from the next login on. Switch it off again in the list."
-    return done(request, "/console/rules", "rule.switched", key, sentence, on=True)
 
 
 @sensitive_post_parameters()
@@ -140,21 +147,36 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
 def shared_setting(request: HttpRequest) -> HttpResponse:
     """Set or remove a value that every rule can read. It is never shown."""
     key, value = request.POST.get("key", "").strip(), request.POST.get("value", "").strip()
-    if request.POST.get("do") == "remove":
-        delete_setting(key)
-        return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is removed.")
-    if not SETTING_KEY.fullmatch(key):
-        return _list_page(request, {"shared": FormError(BAD_SETTING_NAME, "key")})
-    if not value:
-        return _list_page(request, {"shared": FormError("Write the value.", "value")})
-    set_setting(key, value)
-    return done(
-        request, "/console/rules", "rule.setting_saved", key, f"{key} is saved. Rules read configuration.{key}."
-    )
+    removes = request.POST.get("do") == "remove"
+    try:
+        if not removes and not SETTING_KEY.fullmatch(key):
+            raise Invalid("bad_setting_name", BAD_SETTING_NAME, "key")
+        if not removes and not value:
+            raise Invalid("no_value", "Write the value.", "value")
+        with transaction.atomic():
+            lock_form("rules.settings")
+            if removes and not RuleSetting.objects.filter(key=key).exists():
+                return HttpResponseRedirect("/console/rules")
+            refuse_outdated(request, _shared_shown())
+            if removes:
+                delete_setting(key)
+                return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is removed.")
+            set_setting(key, value)
+            sentence = f"{key} is saved. Rules read configuration.{key}."
+            return done(request, "/console/rules", "rule.setting_saved", key, sentence)
+    except DomainError as error:
+        return _list_page(request, {"shared": form_error(error), "key_given": key})
+
+
+def _shared_shown() -> FormContent:
+    """Return what the forms of shared settings show. A value is a secret: that one changed is seen, and not what it is."""
+    kept = dict(RuleSetting.objects.order_by("key").values_list("key", "value"))
+    actions = ("rule.setting_saved", "rule.setting_removed")
+    return FormContent(None, actions, {"key": "\n".join(f"{key} {HIDDEN}" for key in kept)}, kept, {"key": "Names"})
 
 
 def _gallery(
-    found: list[Template], taken: dict[str, Rule], wrong: dict[str, Any]
+    request: HttpRequest, found: list[Template], taken: dict[str, Rule], wrong: dict[str, Any]
 ) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the cards of each category, each with the rule made from it, or with its form."""
     cards: list[dict[str, Any]] = [
@@ -162,6 +184,7 @@ def _gallery(
             "template": each,
             "rule": taken.get(each.key),
             "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
+            "form_state": create_state(request, used=wrong.get("key") != each.key or wrong["problem"].used),
             "values": settings_shown(
                 each.settings,
                 masked_settings(each.settings, {field.key: field.default for field in each.settings}),
@@ -192,7 +215,9 @@ def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> Htt
     ]
     context = {
         "rows": [(rule, fared.get(rule.slug, RunStatistics())) for rule in rows],
-        "gallery": _gallery(found, {rule.slug: rule for rule in rows}, wrong),
+        "gallery": _gallery(request, found, {rule.slug: rule for rule in rows}, wrong),
+        "form_state": form_state(request, _shared_shown(), wrong.get("shared")),
+        "key_given": wrong.get("key_given", ""),
         "query": query,
         "found": len(found),
         "shared": list(RuleSetting.objects.order_by("key").values_list("key", flat=True)),
@@ -201,7 +226,8 @@ def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> Htt
         "recent_runs": RECENT_RUNS,
         "may_write": may(request, ROLE),
     }
-    return render(request, "console/rules.html", context, status=400 if wrong else 200)
+    problem = wrong.get("shared") or wrong.get("problem")
+    return render(request, "console/rules.html", context, status=problem.status if problem else 400 if wrong else 200)
 
 
 @sensitive_post_parameters()
@@ -221,17 +247,15 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
         language = wanted if wanted in dict(_languages()) else Rule.Language.JAVASCRIPT
         edited = Rule(script=SKELETONS.get(language, ""), language=language, enabled=False)
     if request.method != "POST":
-        return _editor_page(request, edited)
-    fields = _fields(edited)
-    edited.name = request.POST.get("name", "").strip()
-    edited.script = request.POST.get("script", "").replace("\r\n", "\n").strip()
-    edited.deny_on_failure = request.POST.get("deny_on_failure") == "on"
-    edited.own_realm = request.POST.get("own_realm") == "on"
-    edited.timeout = _seconds(request.POST.get("timeout", ""), edited.timeout)
+        return _editor_page(request, edited, _shown(saved) if saved else None)
+    fields, shown = _fields(edited), _shown(saved) if saved else None
+    _apply(request, edited)
     try:
+        if request.POST.get("do") not in ("try", "shadow"):
+            return _save(request, edited, saved)
         settings = _settings(request, edited, fields)
         if request.POST.get("do") == "try":
-            return _tried(request, edited, settings)
+            return _tried(request, edited, settings, shown)
         if request.POST.get("do") == "shadow" and saved:
             # the last logins whose tokens would differ
             live = Rule.objects.get(pk=edited.pk)
@@ -245,11 +269,40 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
                 for one in compared
                 if one.changed
             ]
-            return _editor_page(request, edited, shadowed={"of": len(compared), "differing": differing})
-        return _save(request, edited, settings)
+            return _editor_page(request, edited, shown, shadowed={"of": len(compared), "differing": differing})
+        return _save(request, edited, saved)
     except DomainError as error:
         problem = form_error(error, {"unknown_plugin": "script"}, fields)
-        return _editor_page(request, edited, problem, line=getattr(error, "line", 0))
+        return _editor_page(request, edited, shown, problem, line=getattr(error, "line", 0))
+
+
+def _apply(request: HttpRequest, edited: Rule) -> None:
+    """Set what was typed, in memory."""
+    edited.name = request.POST.get("name", "").strip()
+    edited.script = request.POST.get("script", "").replace("\r\n", "\n").strip()
+    edited.deny_on_failure = request.POST.get("deny_on_failure") == "on"
+    edited.own_realm = request.POST.get("own_realm") == "on"
+    edited.timeout = _seconds(request.POST.get("timeout", ""), edited.timeout)
+
+
+def _shown(rule: Rule) -> FormContent:
+    plain = {field.key for field in _fields(rule) if not field.secret}
+    return FormContent(
+        rule.slug,
+        ("rule.saved",),
+        {
+            "name": rule.name,
+            "script": rule.script,
+            "timeout": str(rule.timeout),
+            "deny_on_failure": rule.deny_on_failure,
+            "own_realm": rule.own_realm,
+            **{SETTING + key: rule.settings.get(key, "") for key in sorted(plain)},
+            "remove": [],
+            "new_key": "",
+        },
+        {"language": rule.language, **{key: value for key, value in rule.settings.items() if key not in plain}},
+        {"deny_on_failure": "The login ends if this rule fails", "own_realm": "It shares nothing with other rules"},
+    )
 
 
 def _template_of(rule: Rule) -> Template | None:
@@ -289,13 +342,24 @@ def _settings(request: HttpRequest, edited: Rule, fields: Sequence[SettingField]
     return {**settings, key: value}
 
 
-def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpResponse:
+def _save(request: HttpRequest, edited: Rule, saved: Rule | None) -> HttpResponse:
     slug = slugify(edited.name)[:64]
-    if not edited.slug and (slug in RESERVED or Rule.objects.filter(slug=slug).exists()):
-        raise Invalid("name_taken", f"There is a rule called {slug!r} already.", "name")
+    if saved is None and slug in RESERVED:
+        raise Invalid("reserved_name", f"No rule can be called {slug!r}. Give it another name.", "name")
     if not edited.name or len(edited.name) > 128:
         raise Invalid("bad_name", "Give the rule a name of at most 128 characters.", "name")
-    made = save_rule(
+    if saved is None:
+        with creating(request) as sent:
+            made = _written(request, edited, None)
+            sent.address = f"/console/rules/{made.slug}"
+            return _said(request, made)
+    with editing(request, saved, _shown) as row:
+        _apply(request, row)
+        return _said(request, _written(request, row, row))
+
+
+def _written(request: HttpRequest, edited: Rule, row: Rule | None) -> Rule:
+    return save_rule(
         edited.name,
         script=edited.script,
         language=edited.language,
@@ -303,26 +367,32 @@ def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpR
         template=edited.template,
         enabled=edited.enabled,
         deny_on_failure=edited.deny_on_failure,
-        settings=settings,
+        settings=_settings(request, edited, _fields(edited)),
         timeout=edited.timeout,
         own_realm=edited.own_realm,
+        rule=row,
+        new=row is None,
     )
+
+
+def _said(request: HttpRequest, made: Rule) -> HttpResponse:
     sentence = f"{made.name} is saved" + (", and runs at logins." if made.enabled else ". Switch it on in the list.")
     return done(request, f"/console/rules/{made.slug}", "rule.saved", made.slug, sentence)
 
 
-def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpResponse:
+def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str], shown: FormContent | None) -> HttpResponse:
     check(edited.script, edited.language)
     kept, edited.settings = edited.settings, settings
     given = (request.POST.get(name, "") for name in ("user_id", "context", "answers"))
     tried = report_trial(edited, *given, really=request.POST.get("really") == "on")
     edited.settings = kept
-    return _editor_page(request, edited, tried=tried)
+    return _editor_page(request, edited, shown, tried=tried)
 
 
 def _editor_page(
     request: HttpRequest,
     edited: Rule,
+    shown: FormContent | None,
     problem: FormError | None = None,
     tried: TrialReport | None = None,
     shadowed: dict[str, Any] | None = None,
@@ -362,7 +432,7 @@ def _editor_page(
             {"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps
         ],
     }
-    return form_page(request, "console/rule.html", context, role=ROLE, problem=problem)
+    return form_page(request, "console/rule.html", context, role=ROLE, problem=problem, edits=shown)
 
 
 def _languages() -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -46,7 +47,8 @@ from regulars.profiles.models import Profile
 from regulars.usecases.browsers import crowded_profiles, release_crowded
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
-from ..forms import FormError, form_error, form_page, settings_given, settings_shown
+from ..edits import FormContent, creating, lock_form, refuse_outdated
+from ..forms import SETTING, FormError, form_error, form_page, form_state, settings_given, settings_shown
 from ..pages import NO_ROLE, done, may, record_action, staff_page
 
 ROLE = "admin"
@@ -79,12 +81,13 @@ def sources(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("name", "")
     try:
-        made = make_source(name)
+        with creating(request) as sent:
+            made = make_source(name)
+            sent.address = "/console/sources"
+            sentence = f"{made.name} may send events: its write key is below."
+            return done(request, sent.address, "source.made", made.slug, sentence)
     except DomainError as error:
         return _list_page(request, name, form_error(error))
-    return done(
-        request, "/console/sources", "source.made", made.slug, f"{made.name} may send events: its write key is below."
-    )
 
 
 @require_POST
@@ -230,9 +233,10 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
         "sdks": sdk_settings(settings.PUBLIC_URL),
         "name": name,
         "problem": problem,
+        "form_state": form_state(request, None, problem),
         "may_write": may(request, ROLE),
     }
-    return render(request, "console/sources.html", context, status=400 if problem else 200)
+    return render(request, "console/sources.html", context, status=problem.status if problem else 200)
 
 
 @sensitive_post_parameters()
@@ -241,22 +245,36 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
 def enrichment_source(request: HttpRequest, key: str) -> HttpResponse:
     source, saved = _find(key)
     if request.method != "POST":
-        return _enrichment_page(
-            request,
-            key,
-            saved,
-            {**_enrichment_fields(saved, source), "enabled": "on" if saved and saved.enabled else ""},
-        )
+        return _enrichment_page(request, key, saved, _enrichment_fields(saved, source))
     given, settings = request.POST.dict(), settings_given(request, source.fields)
-    on = given.get("enabled") == "on"
     try:
-        save_source(key, settings, enabled=on, purpose=given.get("purpose", ""), limits=_limits(given))
+        with transaction.atomic():
+            lock_form(f"sources.{key}"[:60])
+            _, saved = _find(key)
+            refuse_outdated(request, _enrichment_shown(saved, source))
+            # the first save says whether it starts switched on; later its switch does
+            on = None if saved else given.get("enabled") == "on"
+            made = save_source(key, settings, enabled=on, purpose=given.get("purpose", ""), limits=_limits(given))
+            sentence = f"{source.title} is saved" + (" and on." if made.enabled else ", and off.")
+            return done(request, f"/console/sources/{key}", "lookup.saved", key, sentence, on=made.enabled)
     except DomainError as error:
         return _enrichment_page(
             request, key, saved, given, form_error(error, {"unknown_purpose": "purpose"}, source.fields)
         )
-    sentence = f"{source.title} is saved" + (" and on." if on else ", and off.")
-    return done(request, f"/console/sources/{key}", "lookup.saved", key, sentence, on=on)
+
+
+def _enrichment_shown(saved: SourceSetting | None, source: EnrichmentSource) -> FormContent:
+    plain = [field for field in source.fields if not field.secret]
+    kept = saved.settings if saved else {}
+    values = {SETTING + field.key: kept.get(field.key, field.default) for field in plain}
+    labels = {name: label for name, (label, _) in LIMIT_LABELS.items()}
+    return FormContent(
+        saved.key if saved else "",
+        ("lookup.saved",),
+        {**_enrichment_fields(saved, source), **values},
+        {"there": saved is not None, **{field.key: kept.get(field.key, "") for field in source.fields if field.secret}},
+        labels,
+    )
 
 
 @require_POST
@@ -370,4 +388,5 @@ def _enrichment_page(
         "dead_count": len(dead),
         "may_retry": may(request, RETRY_ROLE),
     }
-    return form_page(request, "console/enrichment_source.html", context, role=ROLE, problem=problem)
+    edits = _enrichment_shown(saved, source)
+    return form_page(request, "console/enrichment_source.html", context, role=ROLE, problem=problem, edits=edits)
