@@ -8,6 +8,7 @@ from regulars.consent.record import Decision
 from regulars.profiles.models import Attribute
 from regulars.usecases.decide_consent import decide
 from regulars.usecases.lake import fill_lake
+from tests.management_api.conftest import make_token
 
 GOLD = {"name": "Gold", "text": "plan:gold", "purpose": "message"}
 
@@ -52,3 +53,24 @@ def test_invalid_segment_is_refused_with_its_reason(api_client):
 
         assert (answer.status_code, answer.json()["errorCode"]) == (400, code)
     assert api_client.call("POST", "/regulars/v1/segments", GOLD | {"text": "plan:("}).status_code == 400
+
+
+def test_save_under_an_old_version_is_refused_and_undoes_nothing(api_client):
+    path = "/regulars/v1/segments"
+
+    def post(body, name, value):
+        headers = {"Authorization": f"Bearer {make_token()}", name: value}
+        return api_client.client.post(f"/api{path}", body, content_type="application/json", headers=headers)
+
+    first = post(GOLD, "If-None-Match", "*")
+    loaded = api_client.call("GET", f"{path}/gold").headers["ETag"]
+    again = post(GOLD, "If-None-Match", "*")
+    changed = post(GOLD | {"description": "by one"}, "If-Match", loaded)
+    outdated = post(GOLD | {"description": "by another"}, "If-Match", loaded)
+    gone = post(GOLD | {"slug": "silver"}, "If-Match", "*")
+
+    assert first.headers["ETag"] == loaded
+    assert [each.status_code for each in (first, again, changed, outdated, gone)] == [200, 412, 200, 412, 412]
+    assert {each.json()["errorCode"] for each in (again, outdated, gone)} == {"precondition_failed"}
+    assert changed.headers["ETag"] not in (loaded, "")
+    assert [each["description"] for each in api_client.get(path)] == ["by one"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.db.models import Count
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
+from django.utils.text import slugify
 from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 from pydantic.config import JsonDict
@@ -172,15 +176,25 @@ def list_segments(request: HttpRequest) -> Any:
 @router.post(
     "/segments", auth=Bearer("create:segments", "update:segments"), response=SavedSegment, summary="Save a segment"
 )
-def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
+def post_segment(request: HttpRequest, body: SegmentBody, response: HttpResponse) -> Any:
     """Create a segment, or change the one with this slug. Every customer is evaluated before the answer.
+
+    `If-Match` with the `ETag` of a segment changes only that version of it; `If-None-Match: *` only creates. Otherwise the
+    answer is 412 `precondition_failed`, and nothing is saved.
 
     Without read:users the condition may not name what identifies a customer, and `moved` is rounded as in `/segments/count`.
     """
     exact = caller_of(request).sees_customers
     if not exact:
         count_rounded(body.text, body.purpose)  # refuses what would show few customers, now or by comparison
-    segment, moved = save_and_evaluate(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
+    with transaction.atomic():
+        slug = body.slug or slugify(body.name)[:64]
+        found = Segment.objects.select_for_update(no_key=True).filter(slug=slug).first()
+        _check_preconditions(request, found)
+        segment, moved = save_and_evaluate(
+            body.name, body.text, body.purpose, slug=slug, description=body.description, segment=found
+        )
+    response.headers["ETag"] = _etag(segment)
     return _document(segment) | {"moved": moved if exact else rounded(moved)}
 
 
@@ -211,9 +225,11 @@ def post_count(request: HttpRequest, body: ConditionBody) -> Any:
 
 
 @router.get("/segments/{slug}", auth=Bearer("read:segments"), response=SegmentDocument, summary="Get a segment")
-def get_segment(request: HttpRequest, slug: str) -> Any:
-    """Without read:users `text` is null for a condition about what identifies a customer."""
-    return _document(_find(slug), None if caller_of(request).sees_customers else Vocabulary.load())
+def get_segment(request: HttpRequest, slug: str, response: HttpResponse) -> Any:
+    """Without read:users `text` is null for a condition about what identifies a customer. `ETag` is for `If-Match`."""
+    found = _find(slug)
+    response.headers["ETag"] = _etag(found)
+    return _document(found, None if caller_of(request).sees_customers else Vocabulary.load())
 
 
 @router.get(
@@ -236,6 +252,24 @@ def _find(slug: str) -> Segment:
     if segment is None:
         raise ApiError(404, "inexistent_segment", "The segment does not exist.")
     return segment
+
+
+def _etag(segment: Segment) -> str:
+    """Return the version of what is saved. The hash is keyed: it tells nothing of a condition that a caller may not read."""
+    content = json.dumps([segment.slug, segment.name, segment.description, segment.text, segment.purpose_id])
+    return f'"{salted_hmac("regulars.segment", content, algorithm="sha256").hexdigest()[:32]}"'
+
+
+def _check_preconditions(request: HttpRequest, segment: Segment | None) -> None:
+    """Raise 412 where `If-Match` or `If-None-Match` (RFC 9110, 13.1) names another state than this."""
+    wanted, unwanted = (request.headers.get(name, "").split(",") for name in ("If-Match", "If-None-Match"))
+    has = {"*", _etag(segment)} if segment else set[str]()
+    if any(wanted) and has.isdisjoint(each.strip() for each in wanted):
+        raise ApiError(
+            412, "precondition_failed", "The segment was changed or deleted since. Get it again and compare."
+        )
+    if not has.isdisjoint(each.strip().removeprefix("W/") for each in unwanted):
+        raise ApiError(412, "precondition_failed", "There is such a segment already.")
 
 
 def _document(segment: Segment, vocabulary: Vocabulary | None = None) -> dict[str, object]:
