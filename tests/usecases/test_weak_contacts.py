@@ -31,6 +31,7 @@ from regulars.usecases.correct_facts import correct
 from regulars.usecases.decide_consent import decide
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.identity_conflicts import join, open_conflicts
+from regulars.usecases.import_consents import import_consents
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.restrict import restrict
 from regulars.usecases.unit_of_work import changes
@@ -359,6 +360,26 @@ def test_restored_backup_tells_the_typist_nothing_either():
     assert is_restricted(holder)
     assert not is_restricted(typing)
     assert not Restriction.objects.filter(profile=typing).exists()
+
+
+def test_list_finds_its_contact_though_another_customer_typed_the_address():
+    """Otherwise anybody who signs up with an address of the list keeps the whole list from being imported."""
+    listed, typing = known_by_a_list(), customer(THEIRS, proved=False)
+    yes = {
+        "purpose": "personalise",
+        "decision": "given",
+        "at": "2024-05-31",
+        "version": "1",
+        "words": "Yes.",
+        "source": "form",
+    }
+    result = import_consents([{"email": THEIRS, "language": "en", **yes}], "operator")
+    assert result.problems == ()
+    assert is_open(listed, "personalise")
+    assert not is_open(typing, "personalise")
+    prove_by_api(typing)
+    [problem] = import_consents([{"email": THEIRS, "language": "en", **yes}], "operator").problems
+    assert problem.code == "several_customers"
 
 
 def test_holders_are_found_in_few_queries(django_assert_max_num_queries):

@@ -97,7 +97,8 @@ def holders_of(contacts: Collection[str], but: Iterable[int] = (), *, believed: 
 
     The word of a public key counts only of a profile that is known by such words alone: any visitor could send it of a
     customer. What was only typed does not count: customers would learn about the holder of any number they type.
-    `believed`, where the answer opens something or names one customer: no public key's word counts, and what was typed does.
+    `believed`, where the answer opens something or names one customer: no public key's word counts, and what was typed does
+    if no one else holds it.
     """
     if not contacts:
         return []
@@ -106,10 +107,12 @@ def holders_of(contacts: Collection[str], but: Iterable[int] = (), *, believed: 
     facts = facts.exclude(weak) if believed else facts.filter(~(weak & is_of_known()))
     rows = facts.annotate(whose=Coalesce(F("profile__merged_into_id"), F("profile_id")))
     held = {(whose, contact, asserter) for whose, contact, asserter in rows.values_list("whose", "contact", "asserter")}
-    found = {whose for whose, _, asserter in held if believed or asserter not in TYPED}
+    found = {whose for whose, _, asserter in held if asserter not in TYPED}
     if typed := {whose for whose, _, _ in held} - found:
         proved = proved_of(list(Profile.objects.filter(pk__in=typed)))
         found |= {whose for whose, contact, _ in held if contact in proved.get(whose, ())}
+    if believed and not found:
+        found = typed
     return sorted(found - set(but))
 
 

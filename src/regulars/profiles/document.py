@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from regulars.base import clock
 from regulars.base.conditions.document_terms import Terms, terms_of
 
-from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
+from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown, thing_of
 from .auth0_user import Auth0Identity, Auth0User
 from .derive import changes_after
 from .known_customers import ASSERTED_BY, without_weak_contacts
@@ -132,6 +132,29 @@ def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetim
         if each.id not in no_longer:
             by_attribute.setdefault(each.attribute, []).append(each)
     return resolve_all(by_attribute, now, half_lives, metadata_among(by_attribute, attributes))
+
+
+def values_at(profile: Profile, place: Place) -> dict[str, Any]:
+    """Return the values of a customer that may appear at a place, whatever their purpose: for our own pages and mails.
+
+    The cached document is for staff: it has what any visitor could have written.
+    """
+    attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
+    facts = without_weak_contacts(profile, profile.facts.filter(retracted_at=None).order_by("id"))
+    paths = {key: each.metadata_path for key, each in attributes.items()}
+    shown = [
+        fact
+        for fact in facts
+        if is_open(profile, fact)
+        if is_shown(known(fact).asserter, thing_of(fact.attribute, paths.get(fact.attribute, "")), place)
+    ]
+    return {key: value.value for key, value in winners(shown, attributes, clock.now()).items()}
+
+
+def own_name(profile: Profile) -> str:
+    """Return the name by which pages address the customer, or their e-mail address; empty when neither is known."""
+    values = values_at(profile, Place.USERINFO)
+    return str(values.get("name") or values.get("email") or "")
 
 
 def metadata_among(keys: Iterable[str], attributes: Mapping[str, Attribute]) -> set[str]:

@@ -31,7 +31,9 @@ from regulars.clients.branding import current_app
 from regulars.consent.models import Restriction
 from regulars.events.models import Event
 from regulars.events.own_events import OwnEvent
+from regulars.profiles.assertions import Place
 from regulars.profiles.contacts import contacts_of
+from regulars.profiles.document import values_at
 from regulars.profiles.find import accounts_of_address, canonical_profile, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
@@ -202,7 +204,7 @@ def _language_of_reader(job: MailJob) -> str:
         return settings.LANGUAGE_CODE
     accounts = Account.objects.filter(Q(profile=whole) | Q(profile__merged_into=whole)).exclude(language="")
     latest = accounts.order_by("-last_login").values_list("language", flat=True).first()
-    for tag in (latest, whole.document.get("locale")):
+    for tag in (latest, values_at(whole, Place.USERINFO).get("locale")):
         try:
             return translation.get_supported_language_variant(str(tag or "").replace("_", "-").lower())
         except LookupError:

@@ -17,6 +17,7 @@ from regulars.consent.notices import NoticeChangedError
 from regulars.consent.suppressions import marketing_purposes
 from regulars.events.read import timeline
 from regulars.profiles.contacts import proved_contacts
+from regulars.profiles.document import own_name
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
@@ -63,7 +64,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
     names, shown = PageNames(locale), show_purposes(locale)
     context = {
         "changed": changed,
-        "name": str(profile.document.get("name") or profile.document.get("email") or ""),
+        "name": own_name(profile),
         "facts": [_row(fact, names) for fact in facts_of(profile, locale)],
         "restriction": open_restriction(profile),
         "advertising": _advertising(profile, names),

@@ -14,6 +14,8 @@ from pydantic.config import JsonDict
 
 from regulars.consent.notices import NoticeChangedError
 from regulars.interfaces.http_api.error_responses import ApiError
+from regulars.profiles.assertions import Place
+from regulars.profiles.document import values_at
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
 from regulars.questions.next_question import NotShown, next_question, show_in
@@ -188,7 +190,7 @@ def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     The answer stays the same until the customer closes the question or the day ends.
     """
     customer = customer_of(request)
-    locale = body.locale or str(customer.profile.document.get("locale") or "en")
+    locale = body.locale or str(values_at(customer.profile, Place.USERINFO).get("locale") or "en")
     chosen = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
     if isinstance(chosen, NotShown):
         return {"question": None, "reason": chosen.reason, "sentence": chosen.sentence}

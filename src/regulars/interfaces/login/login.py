@@ -19,6 +19,7 @@ from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address
 from regulars.interfaces.pages.response_policy import page, with_passkeys
 from regulars.interfaces.pages.signed_in import customer
+from regulars.profiles.document import own_name
 from regulars.usecases.password_login import find_by_password
 
 from .embedded.authenticate import enter_by_ticket
@@ -69,7 +70,7 @@ def _signed_in_as(request: HttpRequest) -> str:
     profile = customer(request)
     if profile is None:
         return ""
-    return str(profile.document.get("name") or profile.document.get("email") or "a customer")
+    return own_name(profile) or "a customer"
 
 
 def _sign_in(request: HttpRequest) -> HttpResponse:

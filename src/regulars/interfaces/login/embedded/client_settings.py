@@ -15,7 +15,9 @@ from regulars.accounts.proofs import mailed_codes
 from regulars.clients.models import Client
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
 from regulars.interfaces.pages.signed_in import customer
+from regulars.profiles.assertions import Place
 from regulars.profiles.derive import country_name
+from regulars.profiles.document import values_at
 from regulars.profiles.find import DATABASE
 
 from .request import find_embedding
@@ -71,7 +73,7 @@ def sso_data(request: HttpRequest) -> HttpResponse:
         "sso": True,
         "lastUsedConnection": {"name": identity.get("connection", ""), "strategy": identity.get("provider", "")},
         "lastUsedUserID": profile.user_id,
-        "lastUsedUsername": profile.document.get("email", ""),
+        "lastUsedUsername": str(values_at(profile, Place.USERINFO).get("email", "")),
     }
     return JsonResponse(profile_data, headers={"Cache-Control": "no-store"})
 
