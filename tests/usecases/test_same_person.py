@@ -606,6 +606,38 @@ def test_customer_who_allows_again_opens_it_for_later_lists_too():
     assert {"message", "share"}.intersection(row.purposes) == {"share"}
 
 
+def jobs_of(sharers: int, act) -> int:
+    """How many jobs run when all who share an address do the same at once."""
+    profiles = [contact(f"crm-{sharers}-{number}", value=f"{sharers}@example.com") for number in range(sharers)]
+    Job.objects.all().delete()
+    for each in profiles:
+        act(each)
+    while (waiting := Job.objects.filter(state="waiting")).exists():
+        waiting.update(due_at=clock.now())
+        run_due()
+    assert not Job.objects.exclude(state="done").exists()
+    return Job.objects.count()
+
+
+def refuse_news(profile: Profile) -> None:
+    refuse(profile, Refusal("staff", "staff:bo", ("message",)))
+
+
+def restrict_by_staff(profile: Profile) -> None:
+    restrict(profile, "staff", "staff:bo", "Asked.")
+
+
+@pytest.mark.parametrize("act", [refuse_news, restrict_by_staff])
+def test_jobs_of_a_shared_address_grow_with_the_sharers_and_not_with_their_pairs(act, monkeypatch):
+    monkeypatch.setattr("regulars.usecases.refuse_consent.PORTION", 3)
+    monkeypatch.setattr("regulars.usecases.restrict.PORTION", 3)
+
+    few, many = jobs_of(20, act), jobs_of(40, act)
+
+    assert few > 20
+    assert many < 2.3 * few
+
+
 def test_no_with_thousands_of_twins_closes_them_by_a_job():
     chika = customer()
     twins = [contact(f"crm-{number}") for number in range(PORTION + 3)]

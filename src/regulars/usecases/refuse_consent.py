@@ -32,7 +32,8 @@ from .unit_of_work import Changes, changes
 
 Action = ConsentEvent.Action
 PORTION = 50  # profiles of one person that are changed in one transaction; a shared address may have thousands
-NEWCOMERS = "consent.close_for_newcomers"
+READ_AT_ONCE = 500
+OTHERS, NEWCOMERS = "consent.close_for_others", "consent.close_for_newcomers"
 UNTIL_COMMITTED = dt.timedelta(minutes=1)  # longer than a transaction that neither saw this one nor was seen by it
 LATEST = dt.timedelta(minutes=5)  # clocks of other systems differ
 LONGEST_WORDS = 1000
@@ -113,30 +114,52 @@ def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Deci
         advertising = any(each.evidence.get(ADVERTISING) for each in due)
         suppress(contacts, {each.purpose for each in due}, advertising=advertising, since=at)
     c.has_spread()
-    stored = [_stored(each) for each in same]
-    _queue_others(others[PORTION:], stored)
     if contacts:
-        payload = {"contacts": sorted(contacts), "but": c.profile.pk, "decisions": stored}
+        stored = [_stored(each) for each in same]
+        payload: dict[str, Any] = {"contacts": sorted(contacts), "but": c.profile.pk, "decisions": stored}
+        if others[PORTION:]:
+            enqueue(OTHERS, {**payload, "after": max(others[:PORTION])})
         enqueue(NEWCOMERS, payload, due_at=clock.now() + UNTIL_COMMITTED)
 
 
 @handles(NEWCOMERS)
 def close_for_newcomers(payload: dict[str, Any]) -> None:
     """Close the purposes for who came to hold a contact in a transaction that did not see the refusal, nor was seen by it."""
-    _queue_others(holders_of(payload["contacts"], but=[payload["but"]]), payload["decisions"])
+    close_next({"after": 0, **payload})
 
 
-def _queue_others(numbers: Sequence[int], decisions: list[dict[str, Any]]) -> None:
-    for start in range(0, len(numbers), PORTION):
-        portion = list(numbers[start : start + PORTION])
-        enqueue("consent.close_for_others", {"profiles": portion, "decisions": decisions})
+@handles(OTHERS)
+def close_next(payload: dict[str, Any]) -> None:
+    """Close the purposes for the next portion of the holders of a contact, and queue the rest.
 
-
-@handles("consent.close_for_others")
-def close_portion(payload: dict[str, Any]) -> None:
+    Who is closed already is passed over, so that all who share an address can refuse without a job for each pair of them.
+    """
     decisions = [_from_job(each) for each in payload["decisions"]]
-    with changes(payload["profiles"], "consent") as c:
+    if "profiles" in payload:  # queued by an earlier version
+        portion, rest = payload["profiles"], False
+    else:
+        holders = holders_of(payload["contacts"], but=[payload["but"]])
+        open_now = _still_open([pk for pk in holders if pk > payload["after"]], decisions)
+        portion, rest = open_now[:PORTION], bool(open_now[PORTION:])
+    if not portion:
+        return
+    with changes(portion, "consent") as c:
         c.decide_all([(each, due) for each in c.profiles if (due := _not_yet(each, decisions))])
+    if rest:
+        enqueue(OTHERS, {**payload, "after": portion[-1]})
+
+
+def _still_open(numbers: Sequence[int], decisions: Sequence[Decision]) -> list[int]:
+    """Return those whom a decision would still change something for: of thousands, the first, more than one portion."""
+    found: list[int] = []
+    for start in range(0, len(numbers), READ_AT_ONCE):
+        some = numbers[start : start + READ_AT_ONCE]
+        states = ConsentState.objects.filter(profile__in=some).select_related("event")
+        known = {(each.profile_id, each.purpose_id): each for each in states}
+        found += [pk for pk in some if not all(_is_said(known.get((pk, each.purpose)), each) for each in decisions)]
+        if len(found) > PORTION:
+            break
+    return found
 
 
 def _checked(refusal: Refusal) -> list[Decision]:

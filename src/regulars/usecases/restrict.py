@@ -71,6 +71,10 @@ def restrict_others(payload: dict[str, Any]) -> None:
         return
     reached = _others(restriction.profile, restriction.actor, restriction.since)
     others = [pk for pk in reached if pk > payload["after"]]
+    # Who has one of their own does not follow another: all who share an address can restrict without a job for each pair.
+    own = Restriction.objects.filter(profile__in=others, because_of=None, lifted_at=None).exclude(method=SAME_PERSON)
+    has_own = set(own.values_list("profile", flat=True))
+    others = [pk for pk in others if pk not in has_own]
     if not others:
         return
     with changes([restriction.profile, *others[:PORTION]], "restricted") as c:
