@@ -79,6 +79,8 @@ class JournalDraft:
 
     def save(self) -> None:
         """Store the entries, and write them into the file of this machine once the transaction is committed."""
+        if not (self.decisions or self.retracted or self.written or self.others):
+            return
         save_entries(
             [
                 *_decisions(self.decisions),
