@@ -229,3 +229,32 @@ def test_what_an_unreachable_destination_knows_an_erased_customer_by_ends(chika,
         retry_deletion_request(row)
     assert retry_failed_deletion_requests(row.destination) == 0
     assert apply_retention()["deletion_requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "error"), [(503, "failed", "given_up"), (400, "failed", "given_up"), (200, "removed", "")]
+)
+def test_request_that_is_given_up_while_it_is_under_way_is_not_sent_again(
+    chika, french, monkeypatch, status, state, error
+):
+    """Another attempt would name no one: what the customer was known by is deleted. A confirmation still counts."""
+    really = let_go_module.call_where_sent
+
+    def meanwhile(disclosure, call):
+        monkeypatch.setattr(clock, "_offset", lambda: dt.timedelta(days=366))
+        assert apply_retention()["deletion_requests"] == 1
+        really(disclosure, call)
+
+    with receiving(Answer(), Answer(status=status)) as receiver:
+        disclose(chika, receiver.url)
+        erase_customer(chika, "customer")
+        monkeypatch.setattr(let_go_module, "call_where_sent", meanwhile)
+        due_now()
+        run_due()
+        monkeypatch.setattr(let_go_module, "call_where_sent", really)
+        due_now()
+        run_due()
+
+    (row,) = Disclosure.objects.all()
+    assert (row.state, row.error, row.match, row.fields, row.last_error) == (state, error, {}, {}, "")
+    assert len(receiver.received) == 2

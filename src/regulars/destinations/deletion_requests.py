@@ -40,7 +40,8 @@ def send_deletion_request(disclosure: Disclosure) -> None:
         if fault.permanent or disclosure.attempts > len(PAUSES):
             save_outcome(disclosure, State.FAILED, fault)
             return
-        save_outcome(disclosure, State.REMOVING, fault)
+        if not save_outcome(disclosure, State.REMOVING, fault):
+            return
         pause = PAUSES[disclosure.attempts - 1] if fault.after is None else fault.after
         raise Retry(f"deletion request {disclosure.pk}: {fault.code}", pause) from None
     except DomainError as error:
@@ -58,7 +59,8 @@ def send_deletion_request(disclosure: Disclosure) -> None:
 def give_up(rows: QuerySet[Disclosure]) -> int:
     """Delete what destinations recognise erased customers by, where they did not confirm in time. Returns how many."""
     kept: dict[str, object] = {"match": {}, "fields": {}, "segments": [], "last_error": ""}
-    return rows.update(state=State.FAILED, error=GIVEN_UP, **kept)
+    # The state once more: one that is confirmed in this moment is not failed.
+    return rows.exclude(state=State.REMOVED).update(state=State.FAILED, error=GIVEN_UP, **kept)
 
 
 def deletion_request(disclosure: Disclosure, request_id: str) -> DeletionRequest:
@@ -107,12 +109,19 @@ def count_success(disclosure: Disclosure) -> None:
         record_success(disclosure.destination)
 
 
-def save_outcome(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> None:
-    """Write the outcome. The error holds neither the secrets of today nor those of then: both may have been tried."""
+def save_outcome(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> bool:
+    """Write the outcome. The error holds neither the secrets of today nor those of then: both may have been tried.
+
+    Returns whether it was written: a request that was given up while it was under way stays so, unless it was confirmed.
+    What the customer was known by is deleted, so that another attempt would name no one.
+    """
     disclosure.state, disclosure.error = state, reason.code[:64] if reason else ""
     sentence = reason.message if reason else ""
     for settings in (disclosure.version.settings, disclosure.destination.settings) if sentence else ():
         sentence = redacted_error(disclosure.destination, sentence, settings)
     disclosure.last_error = sentence
     fields = ("state", "attempts", "error", "last_error")
-    Disclosure.objects.filter(pk=disclosure.pk).update(**{name: getattr(disclosure, name) for name in fields})
+    rows = Disclosure.objects.filter(pk=disclosure.pk)
+    if state != State.REMOVED:
+        rows = rows.exclude(error=GIVEN_UP)
+    return bool(rows.update(**{name: getattr(disclosure, name) for name in fields}))
