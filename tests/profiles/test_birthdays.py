@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.base import clock
+from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
 from regulars.consent.ages import is_too_young
@@ -21,7 +22,7 @@ from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.change_due_profiles import JOB, PORTION, queue_due_profiles
+from regulars.usecases.change_due_profiles import ALONE, JOB, PORTION, queue_due_profiles
 from regulars.usecases.unit_of_work import changes
 
 NAMES = ["", *(name for name, _, _ in BANDS)]
@@ -236,3 +237,26 @@ def test_many_who_are_due_at_once_are_changed_in_portions_between_other_jobs(mak
     assert other.state == "done"  # it came before the next portion
     run_due()
     assert Profile.objects.filter(document__age_band="18-24").count() == PORTION + 1
+
+
+def test_customer_of_whom_it_fails_stops_no_other_and_is_tried_again_with_pauses(make_customer, at):
+    broken, chika = make_customer(birthdate="2009-01-31"), make_customer(birthdate="2009-01-31")
+    whole = Fact.objects.filter(profile=broken, attribute="birthdate")
+    consents = whole.get().consents
+    whole.update(consents=[{}])  # which no writer stores
+    at(2027, 1, 31)
+    queue_due_profiles()
+    run_due()
+
+    assert band(chika) == "18-24"
+    job = Job.objects.get(kind=ALONE)
+    assert (job.payload, job.state, job.attempts) == ({"profile": broken.pk}, "waiting", 1)
+    assert job.due_at > dt.datetime.now(dt.UTC)
+    queue_due_profiles()
+    assert not Job.objects.filter(kind=JOB, state="waiting").exists()  # it is not taken again and again
+
+    whole.update(consents=consents)
+    Job.objects.update(due_at=dt.datetime.now(dt.UTC))
+    run_due()
+    assert band(broken) == "18-24"
+    assert not Job.objects.exclude(state="done").exists()

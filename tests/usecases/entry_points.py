@@ -287,6 +287,7 @@ NOTHING = (
     "job lake.leave_before",
     "job lake.purge",
     "job profiles.change",
+    "job profiles.change_one",
     "job profiles.clear_closed",
     "job profiles.clear_event_traits",
     "job profiles.join_repeated_facts",
