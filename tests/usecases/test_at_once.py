@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import pytest
 from django.db import connections, transaction
@@ -24,6 +25,7 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
 from regulars.usecases import (
+    decide_consent,
     retention,
     same_person,  # noqa: F401 - its handler registers itself
 )
@@ -60,6 +62,26 @@ def known(number: int) -> Profile:
     with changes(profile, "test") as c:
         c.learn([NewFact("email", EMAIL, "imported", "crm")])
     return profile
+
+
+def test_consents_run_out_while_others_write(make_customer, monkeypatch):
+    """A cursor that stays open across the portions would show a database in which nothing can be written any more."""
+    people = [make_customer(yes=("message",)) for _ in range(4)]
+    over = clock.now() - dt.timedelta(seconds=1)
+    for state in ConsentState.objects.filter(profile__in=people, purpose="message"):
+        state.expires_at, state.standing[0]["until"] = over, over.isoformat()
+        state.save()
+
+    @contextmanager
+    def then_others_write(*args):
+        with changes(*args) as c:
+            yield c
+        meanwhile(lambda: None, lambda: Profile.objects.filter(pk=people[0].pk).update(last_seen_at=clock.now()))
+
+    monkeypatch.setattr(decide_consent, "changes", then_others_write)
+    monkeypatch.setattr(decide_consent, "PORTION", 1)
+
+    assert decide_consent.expire_consents() == 4
 
 
 @pytest.mark.parametrize("first", [[], ["email"]])

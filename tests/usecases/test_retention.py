@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
@@ -16,6 +17,7 @@ from regulars.base.jobs.models import Job
 from regulars.consent.erasures import fingerprint
 from regulars.consent.models import Erasure, KeptDecision
 from regulars.consent.record import Decision, record
+from regulars.consent.status import ConsentStatus
 from regulars.consent.view import view
 from regulars.destinations.models import Delivery, Destination
 from regulars.events.models import Event
@@ -25,6 +27,7 @@ from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
+from regulars.usecases import retention
 from regulars.usecases.decide_consent import decide
 from regulars.usecases.erase import erase_nameless_visitors
 from regulars.usecases.merge import merge
@@ -53,6 +56,28 @@ def gives(profile, purpose, **facts):
 
 def withdraws(profile, purpose):
     decide(profile, Decision(purpose, "withdrawn", "profile"))
+
+
+def test_each_customer_is_searched_once_for_what_is_closed(make_customer, later, monkeypatch):
+    people = [make_customer() for _ in range(5)]
+    for profile in people:
+        gives(profile, "personalise", gender="female", locale="de")
+        withdraws(profile, "personalise")
+    looked = []
+
+    def of(profiles, now):
+        looked.extend(each.pk for each in profiles)
+        return ConsentStatus.of(profiles, now)
+
+    monkeypatch.setattr(retention, "ConsentStatus", SimpleNamespace(of=of))
+    monkeypatch.setattr(retention, "PORTION", 2)
+    later(days=31)
+
+    assert apply_retention()["closed"] == 10
+    assert looked == [each.pk for each in people]
+    assert not Fact.objects.filter(profile__in=people, attribute__in=("gender", "locale")).exists()
+    looked.clear()
+    assert apply_retention()["closed"] == 0
 
 
 def kept(profile):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
+from regulars.base.db.portions import portions
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.fold import CUSTOMER_NO, YES
@@ -107,8 +106,8 @@ def expire_consents() -> int:
     """
     now = clock.now()
     due = ConsentState.objects.filter(status__in=YES, expires_at__lte=now, profile__merged_into=None)
-    states, expired = due.order_by("pk").iterator(chunk_size=PORTION), 0
-    while portion := list(islice(states, PORTION)):
+    expired = 0
+    for portion in portions(due, PORTION):
         with changes([state.profile_id for state in portion], "expiry") as c:
             still = ConsentState.objects.filter(pk__in=[state.pk for state in portion], status__in=YES)
             held = {state.pk: state for state in still}

@@ -24,6 +24,7 @@ from django.db.models.functions import Cast, Concat, Substr
 from regulars.accounts.models import Account
 from regulars.base.db.contains_any import ContainsAny
 from regulars.base.db.encrypted import EncryptedJSONField
+from regulars.base.db.portions import portions
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.clients.models import Client
 from regulars.events.models import Event, InboxItem
@@ -331,12 +332,13 @@ def end_sessions(accounts: Iterable[int], names: Names) -> int:
     if not keys and not names:
         return 0
     ended = 0
-    for session in Session.objects.iterator(chunk_size=500):
-        data = store().decode(session.session_data)
-        account = data.get("_auth_user_id")
-        if account in keys or (account is None and names.are_in(data)):
-            session.delete()
-            ended += 1
+    for sessions in portions(Session.objects.all(), 500):
+        for session in sessions:
+            data = store().decode(session.session_data)
+            account = data.get("_auth_user_id")
+            if account in keys or (account is None and names.are_in(data)):
+                session.delete()
+                ended += 1
     return ended
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 from django.apps import apps
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from regulars.base import clock
 from regulars.base.db.deadlocks import repeat_after_deadlock
+from regulars.base.db.portions import portions
 from regulars.base.errors import Invalid
 from regulars.base.jobs.models import Job
 from regulars.consent.fold import NO
@@ -41,27 +41,29 @@ LONGEST = 36_500
 
 @dataclass(frozen=True)
 class DataKind:
-    """A kind of data. `rows` finds rows older than a moment; `days` is the default, and `why` the reason for it."""
+    """A kind of data. `days` is the default, and `why` the reason for it.
+
+    `rows` finds rows older than a moment; where a query cannot tell them, it yields them in portions while it looks.
+    """
 
     label: str
     days: int
     why: str
-    rows: Callable[[dt.datetime], QuerySet[Model]]
+    rows: Callable[[dt.datetime], QuerySet[Model] | Iterator[QuerySet[Model]]]
     ends: Callable[[QuerySet[Model], dt.datetime], int] | None = None
 
 
-def _closed_facts(before: dt.datetime) -> QuerySet[Fact]:
-    """Return facts whose consent was withdrawn or ran out before then, and which have been closed to every use since.
+def _closed_facts(before: dt.datetime) -> Iterator[QuerySet[Model]]:
+    """Yield facts whose consent was withdrawn or ran out before then, and which have been closed to every use since.
 
-    At most a portion at once. Conclusions inherit the consents of their premises, and so are included.
+    Each customer is looked at once. Conclusions inherit the consents of their premises, and so are included.
     """
+    may_close = Fact.objects.filter(retracted_at=None).exclude(basis=Purpose.Basis.CONTRACT, consents=[])
+    people = Profile.objects.filter(Exists(may_close.filter(profile=OuterRef("pk"))))
     found: list[int] = []
-    people = Profile.objects.exclude(closed_consents=[], closed_interests=[]).order_by("pk").iterator(PORTION)
-    while len(found) < PORTION and (profiles := list(islice(people, PORTION))):
+    for profiles in portions(people.exclude(closed_consents=[], closed_interests=[]), PORTION):
         statuses = ConsentStatus.of(profiles, clock.now())
-        facts = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(
-            basis=Purpose.Basis.CONTRACT, consents=[]
-        )
+        facts = may_close.filter(profile__in=profiles)
         closed = [fact for fact in facts if not statuses[fact.profile_id].fact_stands(fact)]
         consents = ConsentEvent.objects.in_bulk({number for fact in closed for number in fact.consents})
         refusals = _refusals(profiles, before)
@@ -71,7 +73,11 @@ def _closed_facts(before: dt.datetime) -> QuerySet[Fact]:
             ends = refusals.get(fact.profile_id, [])
             if any(key in ("", purpose) and at <= end for key, at in since for purpose, end in ends):
                 found.append(fact.pk)
-    return Fact.objects.filter(pk__in=found[:PORTION])
+        while len(found) >= PORTION:
+            yield Fact.objects.filter(pk__in=found[:PORTION])
+            del found[:PORTION]
+    if found:
+        yield Fact.objects.filter(pk__in=found)
 
 
 def _refusals(profiles: Sequence[Profile], before: dt.datetime) -> dict[int, list[tuple[str, dt.datetime]]]:
@@ -230,7 +236,7 @@ KINDS: dict[str, DataKind] = {
         end_before,
     ),
 }
-ERASING = ("visitors", "customers")  # kinds whose end erases persons
+ERASING = {"visitors": _visitors, "customers": _customers}  # kinds whose end erases persons
 NOTICE = dt.timedelta(days=30)  # staff read of erasures so long before
 
 
@@ -260,12 +266,12 @@ def upcoming() -> list[Upcoming]:
     """Return how many persons retention erases within `NOTICE`, by kind; none of a kind without any."""
     now, days, waiting = clock.now(), days_of(), starts()
     found = []
-    for key in ERASING:
+    for key, inactive in ERASING.items():
         kept = days[key]
         if kept is None:
             continue
         lasts = dt.timedelta(days=kept)
-        rows = KINDS[key].rows(now + NOTICE - lasts)
+        rows = inactive(now + NOTICE - lasts)
         if number := rows.count():
             seen = rows.annotate(seen=Coalesce("last_seen_at", "created_at")).order_by("seen").values_list("seen")[0][0]
             first = max(seen + lasts, waiting.get(key, now), now)
@@ -295,10 +301,17 @@ def apply_retention() -> dict[str, int]:
             continue
         kind, before = KINDS[key], clock.now() - dt.timedelta(days=days)
         deleted[key] = 0
+        found = kind.rows(before)
         # A portion at a time, each in its own transaction, so that other writers do not wait for the whole.
-        while ids := list((found := kind.rows(before)).order_by("pk").values_list("pk", flat=True)[:PORTION]):
-            rows = found.filter(pk__in=ids)
+        for rows in _first_portions(found) if isinstance(found, QuerySet) else found:
+            number = rows.count()
             if not (kind.ends(rows, before) if kind.ends else rows.delete()[0]):
                 break
-            deleted[key] += len(ids)
+            deleted[key] += number
     return deleted
+
+
+def _first_portions(rows: QuerySet[Model]) -> Iterator[QuerySet[Model]]:
+    """Yield the first rows while there are any. The caller deletes them meanwhile."""
+    while numbers := list(rows.order_by("pk").values_list("pk", flat=True)[:PORTION]):
+        yield rows.filter(pk__in=numbers)
