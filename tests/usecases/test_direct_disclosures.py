@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
+from tests.management_api.conftest import ApiClient, make_token
 from tests.oidc.app import CALLBACK, App, sign_in
 from tests.receivers import Answer, receiving
 
-from regulars.clients.models import Client
+from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
 from regulars.consent.record import Decision
 from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.models import DirectDisclosure
 from regulars.enrichment.models import SourceSetting
 from regulars.oauth.models import AppGrant
-from regulars.profiles.learn import NewFact
+from regulars.profiles.learn import NewFact, learn
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
+from regulars.segments.models import Segment
+from regulars.segments.save import save_segment
 from regulars.usecases import record_disclosures
 from regulars.usecases.enrich import enrich
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.export import access
-from regulars.usecases.record_disclosures import all_disclosures_of, record_tokens, record_userinfo
+from regulars.usecases.recipients import recipients_of
+from regulars.usecases.record_disclosures import (
+    all_disclosures_of,
+    record_api_reading,
+    record_tokens,
+    record_userinfo,
+)
+from regulars.usecases.save_segment import evaluate_saved
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -248,3 +259,88 @@ def test_hosts_that_rules_called_are_listed(asked):
 
     assert (line.kind, line.recipient, line.state) == ("rule_host", "crm.example", "attempted")
     assert access(asked)["disclosures"][0]["recipient"] == "crm.example"
+
+
+def machine(client):
+    return ApiClient(client), make_token(azp="bikes", sub="bikes@clients")
+
+
+def test_users_that_another_companys_machine_reads_are_disclosures(client, asked, bikes, make_customer):
+    dov = make_customer()
+    learn(dov, [NewFact("app_metadata.plan", "gold", "declared", "app:shop")])
+    api, token = machine(client)
+
+    assert api.call("GET", "/v2/users", token=token, fields="user_id,app_metadata").status_code == 200
+    assert [line.attributes for line in disclosures_of(dov)] == [("app_metadata.plan",)]
+    assert api.call("GET", f"/v2/users/{asked.user_id}", token=token).status_code == 200
+    (line,) = disclosures_of(asked)
+    assert (line.kind, line.recipient, line.purpose) == ("application", "Bikes & Co", "serve")
+    assert "email" in line.attributes
+    assert "user_id" not in line.attributes
+    assert access(asked)["disclosures"][0]["recipient"] == "Bikes & Co"
+    sign_in(client, asked)
+    listed = client.get("/me").content.decode().partition('id="disclosures"')[2].partition("</section>")[0]
+    assert "Bikes &amp; Co" in listed
+
+
+@pytest.mark.parametrize("path", ["facts", "timeline", "members", "users-by-email"])
+def test_every_reading_of_another_companys_machine_is_a_disclosure(client, asked, bikes, path):
+    save_segment("All", "*", "enrich", slug="all")
+    evaluate_saved(Segment.objects.get(slug="all"))
+    with changes(asked, "test") as c:
+        c.record_event("Signed In", {})
+    address = {
+        "members": "/regulars/v1/segments/all/members",
+        "users-by-email": "/v2/users-by-email",
+    }.get(path, f"/regulars/v1/profiles/{asked.user_id}/{path}")
+    api, token = machine(client)
+    query = {"email": "chika@example.com"} if path == "users-by-email" else {}
+    assert api.call("GET", address, token=token, **query).status_code == 200
+
+    (line,) = disclosures_of(asked)
+    expected = {"timeline": "events", "members": "segments"}.get(path, "email")
+    assert expected in line.attributes
+    assert line.purpose == ("enrich" if path == "members" else "serve")
+
+
+def test_reading_of_the_companys_own_back_end_is_no_disclosure(client, asked, bikes):
+    Client.objects.filter(pk="bikes").update(first_party=True)
+    api, token = machine(client)
+    for address in ("/v2/users", f"/v2/users/{asked.user_id}", f"/regulars/v1/profiles/{asked.user_id}/facts"):
+        assert api.call("GET", address, token=token).status_code == 200
+
+    assert not DirectDisclosure.objects.exists()
+
+
+def test_readings_are_written_once_a_day(asked, bikes, make_customer, django_assert_num_queries):
+    given = {profile.pk: ["email"] for profile in (asked, make_customer(), make_customer())}
+    record_api_reading("bikes", "serve", given)
+    first = DirectDisclosure.objects.earliest("pk")
+    with django_assert_num_queries(2):  # one of them asks whether the client was changed
+        record_api_reading("bikes", "serve", given)
+    record_api_reading("bikes", "serve", {asked.pk: ["name"]})
+    assert disclosures_of(asked)[0].attributes == ("email", "name")
+
+    DirectDisclosure.objects.update(last_at=first.last_at - dt.timedelta(days=2))
+    record_api_reading("bikes", "serve", given)
+    assert DirectDisclosure.objects.filter(last_at__gte=first.last_at).count() == len(given)
+    assert DirectDisclosure.objects.count() == len(given)
+
+
+def test_reading_of_a_customer_who_is_erased_meanwhile_is_no_fault(asked, bikes, make_customer):
+    gone = make_customer()
+    number = gone.pk
+    erase_customer(gone)
+    record_api_reading("bikes", "serve", {asked.pk: ["email"], number: ["email"]})
+
+    assert list(DirectDisclosure.objects.values_list("profile", flat=True)) == [asked.pk]
+
+
+def test_application_with_a_purpose_in_its_grant_is_named_beside_it(bikes):
+    assert recipients_of("message") == ()
+    api = ResourceServer.objects.create(identifier=management_audience(), name="Management", scopes=["read:users"])
+    ClientGrant.objects.create(client=bikes, resource_server=api, purpose="message")
+
+    assert [str(each) for each in recipients_of("message")] == ["Bikes & Co"]
+    Client.objects.filter(pk="bikes").update(first_party=True)
+    assert recipients_of("message") == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from .models import DirectDisclosure
 Kind = DirectDisclosure.Kind
 # The same attributes again within this time change nothing but the time: not written at every request.
 FRESH_FOR = dt.timedelta(hours=1)
+READING_FRESH_FOR = dt.timedelta(days=1)  # of an API: a machine reads many customers many times
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,7 @@ class Receiver:
 def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str]) -> None:
     """Record which attributes the receiver is given. Mostly one read: known attributes are written once an hour."""
     now, given = clock.now(), set(attributes)
-    whom = {
-        "profile": profile,
-        "kind": receiver.kind,
-        "key": receiver.key,
-        "name": receiver.name[:128],
-        "place": receiver.place[:255],
-        "purpose_id": receiver.purpose,
-    }
+    whom = {"profile": profile, **_columns(receiver)}
     row = DirectDisclosure.objects.filter(**whom).first()
     if row is not None and given <= set(row.attributes) and now - row.last_at <= FRESH_FOR:
         return
@@ -51,3 +45,50 @@ def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str
         if not is_new:
             row.attributes, row.last_at = sorted(given | set(row.attributes)), now
             row.save(update_fields=["attributes", "last_at"])
+
+
+def record_readings(given: Mapping[int, Collection[str]], receiver: Receiver) -> None:
+    """Record for many customers which attributes an application is about to read: profile id → attributes.
+
+    Mostly one read: a customer's known attributes are written once a day.
+    """
+    now, columns = clock.now(), _columns(receiver)
+    rows = _rows(given, columns)
+    due = [
+        pk
+        for pk, names in given.items()
+        if (row := rows.get(pk)) is None
+        or not set(names) <= set(row.attributes)
+        or now - row.last_at > READING_FRESH_FOR
+    ]
+    if not due:
+        return
+    with transaction.atomic():
+        # Not of who was erased meanwhile; and read again under the lock, as above.
+        there = list(Profile.objects.select_for_update().filter(pk__in=due).order_by("pk").values_list("pk", flat=True))
+        rows = _rows(there, columns)
+        read = {pk: sorted({*given[pk], *(rows[pk].attributes if pk in rows else ())}) for pk in there}
+        DirectDisclosure.objects.bulk_create(
+            [
+                DirectDisclosure(profile_id=pk, attributes=read[pk], first_at=now, last_at=now, **columns)
+                for pk in there
+            ],
+            update_conflicts=True,
+            unique_fields=["profile", "kind", "key", "name", "place", "purpose"],
+            update_fields=["attributes", "last_at"],
+        )
+
+
+def _rows(profiles: Iterable[int], columns: Mapping[str, str]) -> dict[int, DirectDisclosure]:
+    found = DirectDisclosure.objects.filter(profile__in=list(profiles), **columns)
+    return {row.profile_id: row for row in found}
+
+
+def _columns(receiver: Receiver) -> dict[str, str]:
+    return {
+        "kind": receiver.kind,
+        "key": receiver.key,
+        "name": receiver.name[:128],
+        "place": receiver.place[:255],
+        "purpose_id": receiver.purpose,
+    }

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from django.conf import settings
 
-from regulars.clients.models import Client
+from regulars.clients.models import Client, ClientGrant, management_audience
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Destination
 from regulars.enrichment.models import SourceSetting
@@ -47,7 +47,8 @@ class Recipient:
 
 def recipients_of(purpose: str) -> tuple[Recipient, ...]:
     """Return the recipients of one purpose, in an order that does not depend on the database."""
-    return _named((*_destinations(), *_lookups(), *(_served() if purpose == SERVED else ()))).get(purpose, ())
+    others = (*_destinations(), *_lookups(), *_readers())
+    return _named((*others, *(_served() if purpose == SERVED else ()))).get(purpose, ())
 
 
 def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
@@ -55,7 +56,7 @@ def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
 
     Named are those that may receive something now: a destination that is switched off, or a source on this machine, does not.
     """
-    return _named((*_destinations(), *_lookups(), *_served()))
+    return _named((*_destinations(), *_lookups(), *_readers(), *_served()))
 
 
 def _named(pairs: Iterable[tuple[str, Recipient]]) -> dict[str, tuple[Recipient, ...]]:
@@ -101,6 +102,13 @@ def _applications() -> Iterator[tuple[str, Recipient]]:
     """Yield applications of other companies, which receive tokens when a customer signs in there."""
     for key, name in Client.objects.filter(first_party=False).values_list("client_id", "name"):
         yield SERVED, Recipient(RecipientKind.APPLICATION, key, name)
+
+
+def _readers() -> Iterator[tuple[str, Recipient]]:
+    """Yield applications of other companies that read customers at the Management API for a purpose of their grant."""
+    grants = ClientGrant.objects.filter(client__first_party=False, resource_server__identifier=management_audience())
+    for purpose, key, name in grants.exclude(purpose="").values_list("purpose", "client_id", "client__name"):
+        yield purpose, Recipient(RecipientKind.APPLICATION, key, name)
 
 
 def _rule_hosts() -> Iterator[tuple[str, Recipient]]:

@@ -9,9 +9,10 @@ from typing import Any
 from django.db import transaction
 
 from regulars.base.errors import Invalid
+from regulars.clients.cache import find_client
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
-from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct
+from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct, record_readings
 from regulars.destinations.disclosures import DisclosureRecord, disclosures_of
 from regulars.destinations.models import Disclosure
 from regulars.enrichment.look_up import permitted_source
@@ -104,6 +105,18 @@ def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:
     profile = find_by_user_id(str(claims.get("sub", "")))
     if profile is not None:
         _record(profile, client, claims)
+
+
+def record_api_reading(client_id: str, purpose: str, given: Mapping[int, Collection[str]]) -> None:
+    """Record what an application of another company is about to read at an API: profile id → names of what it is given.
+
+    The company's own back end is the controller itself: what it reads is disclosed to nobody. Once a day for each customer.
+    """
+    client = find_client(client_id)
+    if client is None or client.first_party or not given:
+        return
+    names = {pk: [name[:LONGEST_NAME] for name in each] for pk, each in given.items()}
+    record_readings(names, Receiver(Kind.APPLICATION, client.pk, client.name, "", purpose))
 
 
 def _record(profile: Profile, client: Client, claims: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import get_language, get_supported_language_variant
+from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
 from django.utils.translation import gettext as _
 
 from regulars.base.conditions import mentions
@@ -31,6 +31,8 @@ from regulars.usecases.customer_data import CustomerFact
 
 from .labels import FIRST_PARTY, NETWORKS, event_name, humanised, value
 
+# What an application read that is no attribute: as the sections of the page are called.
+PARTS = {"events": gettext_noop("What happened"), "segments": gettext_noop("Groups you are in")}
 NO_NAME = re.compile(r"[0-9]|^.{33,}$")  # ids, not words
 
 
@@ -60,7 +62,7 @@ class PageNames:
         return self.purposes.get(key) or _("Another purpose")
 
     def attribute(self, key: str) -> str:
-        return self._attributes.get(key, "") or humanised(key)
+        return self._attributes.get(key, "") or (_(PARTS[key]) if key in PARTS else humanised(key))
 
     def attributes_of(self, categories: list[str], purpose: str, pieces: list[str]) -> list[str]:
         """Return the names of the attributes among the pieces; without one, of what a purpose may use in these categories."""

@@ -22,6 +22,7 @@ from regulars.usecases.account_mails import lifting_address
 from regulars.usecases.grant_purposes import purpose_of
 from regulars.usecases.import_consents import import_consents
 from regulars.usecases.permitted_events import permitted_events
+from regulars.usecases.record_disclosures import record_api_reading
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.restrict import LONGEST_REASON, announce_lifting, restrict
 from regulars.usecases.users import find_user
@@ -143,8 +144,11 @@ class TimelinePage(Schema):
     summary="List facts with their sources",
 )
 def list_facts(request: HttpRequest, user_id: str) -> Any:
-    profile, purpose = find_user(user_id), purpose_of(caller_of(request).client_id)
+    caller, profile = caller_of(request), find_user(user_id)
+    purpose = purpose_of(caller.client_id)
     facts, uses = list(profile.facts.order_by("attribute", "-collected_at", "-id")), uses_of_facts(profile)
+    read = {fact.attribute for fact in facts if purpose in uses[fact.pk].purposes}
+    record_api_reading(caller.client_id, purpose, {profile.pk: read})
     consents = ConsentEvent.objects.in_bulk({number for fact in facts for number in fact.consents})
     return {
         "facts": [
@@ -245,8 +249,11 @@ def import_decisions(request: HttpRequest, body: DecisionList) -> Any:
 )
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
-    profile, purpose = find_user(user_id), purpose_of(caller_of(request).client_id)
+    caller, profile = caller_of(request), find_user(user_id)
+    purpose = purpose_of(caller.client_id)
     events = permitted_events(profile, purpose, query.limit, _in_utc(query.before)).events
+    if events:
+        record_api_reading(caller.client_id, purpose, {profile.pk: ["events"]})
     return {
         "events": [
             {

@@ -25,6 +25,7 @@ from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
 from regulars.segments.vocabulary import Vocabulary
+from regulars.usecases.record_disclosures import record_api_reading
 from regulars.usecases.save_segment import save_and_evaluate
 
 router = Router(tags=["segments and profiles"])
@@ -243,6 +244,8 @@ def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> A
     segment = _find(slug)
     refuse_without_rows(segment)
     page = members(segment, query.state, query.limit, query.after)
+    read = {each.profile_id: ["segments"] for each in page}
+    record_api_reading(caller_of(request).client_id, segment.purpose_id, read)
     rows = [{"user_id": each.profile.user_id, "state": each.state, "since": iso(each.since)} for each in page]
     return {"members": rows, "next": page[-1].profile_id if len(page) == query.limit else None}
 

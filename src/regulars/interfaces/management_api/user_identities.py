@@ -23,7 +23,9 @@ from regulars.profiles.auth0_user import Auth0Identity
 from regulars.profiles.document import identities_at
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.usecases.grant_purposes import purpose_of
 from regulars.usecases.link_accounts import TokenSignIn, check_link_by_token
+from regulars.usecases.record_disclosures import record_api_reading
 from regulars.usecases.users import find_user, link, unlink
 
 from .users import Id, Text
@@ -58,7 +60,7 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
     one = link(primary, other, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
-    return Status(201, _readable_identities(one))
+    return Status(201, _readable_identities(one, caller))
 
 
 @router.delete(
@@ -77,11 +79,12 @@ def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary
     if identity is None:
         raise ApiError(400, "inexistent_identity", "This user has no such identity.")
     unlink(primary, identity, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
-    return _readable_identities(primary)
+    return _readable_identities(primary, caller)
 
 
-def _readable_identities(profile: Profile) -> list[Auth0Identity]:
+def _readable_identities(profile: Profile, caller: Caller) -> list[Auth0Identity]:
     """Return the identities that applications read, as of the user itself: ids that browsers and shops gave are not among them."""
+    record_api_reading(caller.client_id, purpose_of(caller.client_id), {profile.pk: ["identities"]})
     return identities_at(profile, Place.RULES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from django.db.models import F
@@ -26,6 +26,7 @@ from regulars.profiles.find import customers, customers_of_email
 from regulars.profiles.models import Profile
 from regulars.usecases.find_customers import found_by_applications, sortable_text
 from regulars.usecases.grant_purposes import ACCOUNT, purpose_of
+from regulars.usecases.record_disclosures import record_api_reading
 from regulars.usecases.renew_upstream_tokens import show_tokens
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
@@ -134,7 +135,9 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
             raise invalid_query(error.message) from None
     found = found.order_by(_order(query.sort or "created_at:1", purpose), "id")
     total = found.count() if query.include_totals else 0
-    page = _documents(list(found[query.start : query.end]), caller)
+    profiles = list(found[query.start : query.end])
+    page = [query.choose(each) for each in _documents(profiles, caller)]
+    _record(zip(profiles, page, strict=True), caller)
     return query.answer("users", page, total)
 
 
@@ -142,7 +145,7 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
 def post_user(request: HttpRequest, body: NewUser) -> Any:
     new = NewDatabaseUser(body.connection, body.email, body.patch(), body.user_id or "")
     caller = caller_of(request)
-    return Status(201, _document(create_user(new, caller.source), caller))
+    return Status(201, _document(create_user(new, caller.source), caller, Fields()))
 
 
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
@@ -150,14 +153,20 @@ def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
     refuse_unknown(request, ByEmail)
     found = list(customers_of_email(query.email).order_by("id")[:DEEPEST_RECORD])
     wanted = canonical_email(query.email)
-    readable = _documents(found, caller_of(request))
-    return [query.choose(each) for each in readable if canonical_email(str(each.get("email", ""))) == wanted]
+    caller = caller_of(request)
+    readable = [
+        (profile, query.choose(each))
+        for profile, each in zip(found, _documents(found, caller), strict=True)
+        if canonical_email(str(each.get("email", ""))) == wanted
+    ]
+    _record(readable, caller)
+    return [each for _profile, each in readable]
 
 
 @router.get("/users/{path:user_id}", auth=Bearer("read:users", for_rules=True), response=Any, summary="Get a user")
 def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
     refuse_unknown(request, Fields)
-    return query.choose(_document(find_user(user_id), caller_of(request), renew=True))
+    return _document(find_user(user_id), caller_of(request), query, renew=True)
 
 
 @router.patch(
@@ -179,7 +188,9 @@ def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
         # as `ManagementClient` inside the rule
         raise ApiError(403, "insufficient_scope", f"A rule may update user_metadata and app_metadata, not {beyond[0]}.")
     changed = update_user(find_user(user_id), body.patch(), caller.source, notified_by=notified_by(request))
-    return _readable([changed], caller)[0]
+    document = {**_readable([changed], caller)[0]}
+    _record([(changed, document)], caller)
+    return document
 
 
 @router.delete("/users/{path:user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
@@ -190,8 +201,10 @@ def delete_one_user(request: HttpRequest, user_id: str) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, object]:
-    return _documents([profile], caller, renew=renew)[0]
+def _document(profile: Profile, caller: Caller, query: Fields, *, renew: bool = False) -> dict[str, object]:
+    document = query.choose(_documents([profile], caller, renew=renew)[0])
+    _record([(profile, document)], caller)
+    return document
 
 
 def _documents(profiles: Sequence[Profile], caller: Caller, *, renew: bool = False) -> list[dict[str, object]]:
@@ -206,6 +219,22 @@ def _documents(profiles: Sequence[Profile], caller: Caller, *, renew: bool = Fal
 def _readable(profiles: Sequence[Profile], caller: Caller) -> list[Auth0User]:
     """What the caller may read: what its grant is for. A rule's token reads what rules see: it may put it into tokens."""
     return readable_users(profiles, ACCOUNT if caller.only_user else purpose_of(caller.client_id))
+
+
+def _record(given: Iterable[tuple[Profile, Mapping[str, object]]], caller: Caller) -> None:
+    """Record what an application of another company is given. A rule's token is one of ours."""
+    if not caller.only_user:
+        names = {profile.pk: list(_names_in(document)) for profile, document in given}
+        record_api_reading(caller.client_id, purpose_of(caller.client_id), names)
+
+
+def _names_in(document: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names of what a document tells, those in metadata with their place."""
+    for name, value in document.items():
+        if name in BAGS and isinstance(value, dict):
+            yield from (f"{name}.{key}" for key in value)
+        elif name != "user_id":
+            yield name
 
 
 def _order(sort: str, purpose: str) -> Combinable:
