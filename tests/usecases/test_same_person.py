@@ -16,6 +16,7 @@ from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.ledger import refold
 from regulars.consent.models import ConsentState, JournalEntry, Purpose, Restriction, Suppression
 from regulars.consent.record import Decision
+from regulars.consent.refusal_links import link_of_address, open_link
 from regulars.consent.status import ConsentStatus
 from regulars.consent.view import may
 from regulars.profiles.assertions import Asserter
@@ -34,7 +35,7 @@ from regulars.usecases.decide_consent import apply_gpc, decide
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.import_consents import import_consents
 from regulars.usecases.merge import merge, split
-from regulars.usecases.refuse_consent import PORTION, Refusal, refuse, refuse_for_contact
+from regulars.usecases.refuse_consent import PORTION, Refusal, refuse, refuse_by_link, refuse_for_contact
 from regulars.usecases.restrict import lift, restrict
 from regulars.usecases.shown_notices import show_question
 from regulars.usecases.unit_of_work import SPREAD, changes
@@ -251,6 +252,46 @@ def test_refusal_of_an_import_closes_the_twin():
     run_due()
     assert not may(chika, "message")
     assert not may(twin, "message")
+
+
+def say_no(road: str) -> None:
+    if road == "list":
+        refuse_for_contact(EMAIL, Refusal("import", "operator", ("message",)))
+    else:
+        refuse_by_link(open_link(link_of_address(EMAIL).rpartition("/")[2]), "No", "en")
+    run_due()
+
+
+@pytest.mark.parametrize("road", ["list", "link"])
+def test_no_for_a_shared_address_closes_nothing_by_other_addresses_of_who_shares_it(road):
+    with_two = contact("crm-1")
+    with changes(with_two, "import") as c:
+        c.learn([NewFact("email", "ana@example.com", "imported", "import:shop", asserter=Asserter.IMPORT)])
+    other, ana = contact("crm-2"), contact("crm-3", value="ana@example.com")
+    say_no(road)
+    assert [may(each, "message") for each in (with_two, other, ana)] == [False, False, True]
+
+    # Whatever comes later of the first of them carries it on no further.
+    with changes(with_two, "import") as c:
+        c.learn([NewFact("phone_number", PHONE, "imported", "import:shop", asserter=Asserter.IMPORT)])
+    run_due()
+    assert may(ana, "message")
+    later = contact("crm-4")
+    assert not may(later, "message")
+
+
+@pytest.mark.parametrize("road", ["list", "link"])
+def test_no_for_an_address_is_the_word_of_who_alone_has_proved_it(road):
+    imported_first, chika, by_phone = contact("crm-1"), customer(phone=PHONE), contact("crm-2", "phone_number", PHONE)
+    say_no(road)
+    with changes(chika, "test") as c:
+        c.learn([NewFact("email", "chika@work.example", "declared", "app:shop")])
+    run_due()
+
+    assert [may(each, "message") for each in (imported_first, chika, by_phone)] == [False] * 3
+    no = chika.consent_states.get(purpose="message").event
+    assert no.evidence.get("same_person") is None
+    assert imported_first.consent_states.get(purpose="message").event.evidence["same_person"] is True
 
 
 @pytest.mark.parametrize("is_known", [False, True])

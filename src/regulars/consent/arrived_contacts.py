@@ -10,7 +10,7 @@ from regulars.profiles.contacts import TYPED, contacts_of, proved_contacts, prov
 from regulars.profiles.models import Fact, Profile
 
 from .fold import CUSTOMER_NO, NO
-from .models import SAME_PERSON, ConsentEvent, ConsentState, Purpose, Restriction
+from .models import SAME_PERSON, SHARED_CONTACT, ConsentEvent, ConsentState, Purpose, Restriction
 from .record import Decision
 from .suppressions import suppressed
 
@@ -20,8 +20,12 @@ SYSTEM = "system"  # the actor of what follows by itself
 
 
 def is_own_refusal(decision: Decision | ConsentEvent) -> bool:
-    """Return whether a decision is a no that was said of this very profile, and not carried on from another."""
-    return decision.action in CUSTOMER_NO and decision.actor != SYSTEM and SAME_PERSON not in decision.evidence
+    """Return whether a decision is a no that was said of this very profile, and not carried on from another.
+
+    Not what was said for an address that several hold: it is carried on by that address alone.
+    """
+    is_of_others = not decision.evidence.keys().isdisjoint((SAME_PERSON, SHARED_CONTACT))
+    return decision.action in CUSTOMER_NO and decision.actor != SYSTEM and not is_of_others
 
 
 def refused_themselves(profiles: Sequence[Profile]) -> set[int]:

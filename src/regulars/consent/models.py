@@ -17,6 +17,8 @@ from .fold import Folded, Yes
 MARKETING_KINDS = frozenset({"personalise", "message", "enrich", "share", "sale"})
 # What came from another profile of the person: the key of a decision's evidence, and the method of a restriction.
 SAME_PERSON = "same_person"
+# What was said for an address that several hold, and it is not known who of them said it: also a key of the evidence.
+SHARED_CONTACT = "shared_contact"
 
 
 class Purpose(models.Model):

@@ -25,7 +25,7 @@ PATH = "/unsubscribe/"
 
 @dataclass(frozen=True)
 class RefusalLink:
-    """What a link is good for: a profile or an address, and a purpose; None: any advertising."""
+    """What a link is good for: a profile, or the holders of an address, and a purpose; None: any advertising."""
 
     profile: Profile | None
     contacts: frozenset[str]
@@ -55,7 +55,7 @@ def open_link(token: str) -> RefusalLink:
         holders = holders_of(contacts)
         if not holders and erased_among([f"email|{email}"]):
             raise NotFound("customer_erased", "This customer was erased.")
-        return RefusalLink(Profile.objects.get(pk=holders[0]) if holders else None, contacts, None)
+        return RefusalLink(None, contacts, None)
     found = Profile.objects.filter(pk=int(content.get("profile") or 0)).select_related("merged_into").first()
     if found is None:
         raise NotFound("customer_erased", "This customer was erased.")

@@ -17,14 +17,14 @@ from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.fold import CUSTOMER_NO
-from regulars.consent.models import SAME_PERSON, ConsentEvent, ConsentState, Purpose
+from regulars.consent.models import SAME_PERSON, SHARED_CONTACT, ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.consent.refusal_links import RefusalLink
 from regulars.consent.status import ADVERTISING
 from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
-from regulars.profiles.contacts import contacts_of, holders_of
+from regulars.profiles.contacts import contacts_of, holders_of, proved_of
 from regulars.profiles.models import Profile
 
 from .shown_notices import purpose_notice
@@ -84,16 +84,25 @@ def refuse_by_link(link: RefusalLink, words: str, locale: str) -> None:
     refusal = Refusal("link", "customer", purposes, words=words, locale=locale, contacts=link.contacts)
     if link.profile:
         refuse(link.profile, refusal)
-    else:
-        suppress(link.contacts, [each.key for each in marketing_purposes()], advertising=True)
+        return
+    for contact in link.contacts:
+        refuse_for_contact(contact, refusal)
 
 
 def refuse_for_contact(contact: str, refusal: Refusal) -> int:
-    """Record a refusal for all who hold a contact, and for those who come to hold it. Returns how many hold it now."""
+    """Record a refusal for all who hold a contact, and for those who come to hold it. Returns how many hold it now.
+
+    It is the word of the customer who alone has proved the contact, or alone holds it, and holds for their other addresses
+    too. Of an address that several share it is not known who said it: it closes nothing by other addresses of any of them.
+    """
     holders = holders_of([contact])
     refusal = replace(refusal, contacts=frozenset({contact}))
     if holders:
-        refuse(Profile.objects.get(pk=holders[0]), refusal)
+        proved = proved_of(list(Profile.objects.filter(pk__in=holders)))
+        speakers = [pk for pk in holders if contact in proved[pk]] or holders
+        if len(speakers) > 1:
+            refusal = replace(refusal, evidence={**refusal.evidence, SHARED_CONTACT: True})
+        refuse(Profile.objects.get(pk=speakers[0]), refusal)
     else:
         keys = {each.purpose for each in _checked(refusal)}
         suppress([contact], keys, advertising=refusal.any_advertising, since=refusal.at)
