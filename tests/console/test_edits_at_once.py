@@ -287,6 +287,18 @@ def test_second_save_is_refused_with_who_what_and_when_and_keeps_what_was_typed(
 
 
 @pytest.mark.parametrize("route", EDITS)
+def test_of_two_saves_at_once_one_is_refused(console, second, route):
+    case = EDITS[route]
+    address = case.open()
+    ours, theirs = {**console.fields(address), **case.first}, {**second.fields(address), **case.second}
+
+    statuses = at_once([console, second], address, [ours, theirs])
+
+    assert sorted(statuses) == [302, 409]
+    assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("route", EDITS)
 def test_form_without_version_is_refused(console, route):
     case = EDITS[route]
     address = case.open()

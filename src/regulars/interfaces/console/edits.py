@@ -156,8 +156,7 @@ def refuse_outdated(request: HttpRequest, shown: FormContent, typed: Mapping[str
 
 def lock_form(name: str) -> None:
     """Keep this form's other saves waiting until the transaction ends: what it shows may not be a row yet."""
-    SentForm.objects.get_or_create(number=f"lock:{name}")
-    SentForm.objects.select_for_update().get(number=f"lock:{name}")
+    SentForm.objects.select_for_update().get_or_create(number=f"lock:{name}")
 
 
 @contextmanager
