@@ -146,8 +146,8 @@ def get_client(request: HttpRequest, client_id: str) -> Any:
 
 @router.patch("/clients/{client_id}", auth=Bearer("update:clients"), response=Any, summary="Change a client")
 def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any:
-    row = find_client(client_id)
     with transaction.atomic():
+        row = find_client(client_id, lock=True)  # what is absent stays as it is by then, also beside another PATCH
         changed, secret = change(row, _with_changes(spec_of(row), body, row.metadata))
         if body.client_secret is not None:
             secret = take_secret(changed, body.client_secret)
@@ -171,8 +171,9 @@ def post_rotate_secret(request: HttpRequest, client_id: str) -> Any:
     return _document(row) | {"client_secret": rotate_secret(row)}
 
 
-def find_client(client_id: str) -> Client:
-    row = Client.objects.filter(pk=client_id).first()
+def find_client(client_id: str, *, lock: bool = False) -> Client:
+    rows = Client.objects.select_for_update(no_key=True) if lock else Client.objects.all()
+    row = rows.filter(pk=client_id).first()
     if row is None:
         raise ApiError(404, "inexistent_client", "The client does not exist.")
     return row

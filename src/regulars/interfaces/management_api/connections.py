@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Status
 from pydantic import StringConstraints
@@ -128,11 +129,12 @@ def get_connection(request: HttpRequest, connection_id: str) -> Any:
 )
 def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionChange) -> Any:
     """A property that is absent stays. `options` are replaced whole, except a secret that is absent."""
-    row = _find(connection_id)
-    enabled = row.enabled if body.show_as_button is None else body.show_as_button
-    options = body.options or ConnectionOptions(**_options(row))
-    spec = _spec(body, options, row.name, row.strategy, enabled=enabled, before=row)
-    return _document(save_connection(spec, row))
+    with transaction.atomic():
+        row = _find(connection_id, lock=True)  # what is absent stays as it is by then, also beside another PATCH
+        enabled = row.enabled if body.show_as_button is None else body.show_as_button
+        options = body.options or ConnectionOptions(**_options(row))
+        spec = _spec(body, options, row.name, row.strategy, enabled=enabled, before=row)
+        return _document(save_connection(spec, row))
 
 
 @router.delete(
@@ -173,8 +175,9 @@ def _spec(
     )
 
 
-def _find(connection_id: str) -> Connection:
-    row = Connection.objects.filter(pk=_number(connection_id)).first()
+def _find(connection_id: str, *, lock: bool = False) -> Connection:
+    rows = Connection.objects.select_for_update(no_key=True) if lock else Connection.objects.all()
+    row = rows.filter(pk=_number(connection_id)).first()
     if row is None or _id(row) != connection_id:
         raise ApiError(404, "inexistent_connection", "The connection does not exist.")
     return row

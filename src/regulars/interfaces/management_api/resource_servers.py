@@ -80,9 +80,10 @@ def get_api(request: HttpRequest, id: str) -> Any:  # noqa: A002 - Auth0's name 
     "/resource-servers/{path:id}", auth=Bearer("update:resource_servers"), response=Any, summary="Change an API"
 )
 def patch_api(request: HttpRequest, id: str, body: ApiChange) -> Any:  # noqa: A002
-    row = find_api(id)
-    _apply(body, row)
-    row.save()
+    with transaction.atomic():
+        row = find_api(id, lock=True)  # what is absent stays as it is by then, also beside another PATCH
+        _apply(body, row)
+        row.save()
     return _document(row)
 
 
@@ -94,8 +95,9 @@ def delete_api(request: HttpRequest, id: str) -> Any:  # noqa: A002
     return Status(204, None)
 
 
-def find_api(name: str) -> ResourceServer:
-    row = ResourceServer.objects.filter(_by_name(name)).first()
+def find_api(name: str, *, lock: bool = False) -> ResourceServer:
+    rows = ResourceServer.objects.select_for_update(no_key=True) if lock else ResourceServer.objects.all()
+    row = rows.filter(_by_name(name)).first()
     if row is None:
         raise ApiError(404, "inexistent_resource_server", "The resource server does not exist.")
     return row
