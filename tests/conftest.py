@@ -95,7 +95,7 @@ def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[py
 def _uses_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("any_database"):
         return False
-    marked = any(item.get_closest_marker(name) for name in ("django_db", "server", "browser"))
+    marked = any(item.get_closest_marker(name) for name in ("django_db", "own_database", "server", "browser"))
     return marked or bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -86,6 +87,12 @@ from regulars.operations import backup
 backup.call_command = lambda *arguments, **options: os._exit(9)
 list(backup.restore_backup(pathlib.Path(ARCHIVE)))
 """
+KILLED = """
+import os, pathlib; import django; django.setup()
+from regulars.operations import backup
+backup.os.fsync = lambda descriptor: os._exit(9)
+list(backup.write_backup(pathlib.Path(ARCHIVE)))
+"""
 TAMPER = """
 import django; django.setup()
 from regulars.consent.models import ConsentEvent
@@ -131,6 +138,27 @@ def test_a_backup_has_database_and_keys_and_only_its_owner_reads_it(archive):
 
     assert {"regulars-backup.json", "database.sqlite3", "secret.key", "credentials.json"} <= set(names)
     assert archive.stat().st_mode & 0o777 == 0o600
+
+
+def test_next_backup_removes_what_a_killed_one_left(run, tmp_path):
+    """The copy of the database and the draft, and no file of others."""
+    run(code=KILLED.replace("ARCHIVE", repr(str(tmp_path / "monday.tar.gz"))), fails=True)
+    (tmp_path / "film.part").write_bytes(b"not ours")
+    left = {path.name.partition("-")[0] for path in tmp_path.iterdir()}
+    assert left == {".regulars", "monday.tar.gz.part", "film.part"}
+
+    run("backup", tmp_path / "tuesday.tar.gz")
+
+    assert {path.name for path in tmp_path.iterdir()} == {"film.part", "tuesday.tar.gz"}
+
+
+def test_second_backup_of_one_name_at_one_time_is_refused(run, tmp_path):
+    with (tmp_path / "now.tar.gz.part").open("wb") as draft:
+        fcntl.flock(draft, fcntl.LOCK_EX)
+
+        assert "(backup_under_way)" in run("backup", tmp_path / "now.tar.gz", fails=True)
+
+    assert not (tmp_path / "now.tar.gz").exists()
 
 
 def test_customer_erased_since_the_backup_is_erased_again_by_a_restore(run, archive):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -21,6 +22,7 @@ from regulars.base.home_folder import make_home
 from regulars.cli.__main__ import main
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
+from regulars.operations.scratch import MANIFEST
 from regulars.operations.setup import DEMO_STAFF, set_up
 
 MAKING = {"start", "setup"}  # what may make an installation
@@ -198,6 +200,23 @@ def test_production_start_makes_no_example_app_and_the_demo_is_refused_over_it(o
     assert refused(demo=True) == "not_a_demo_home"
     assert not Account.objects.filter(email=DEMO_STAFF).exists()
     begin(demo=False)
+
+
+@pytest.mark.django_db
+def test_setup_removes_copies_that_a_killed_restore_left_and_no_other_folder(own_home):
+    for name in (".regulars-a1.copy", ".regulars-held.copy", "tmpa1b2c3", "tmp-of-others"):
+        (own_home / name).mkdir()
+    (own_home / "tmpa1b2c3" / MANIFEST).touch()  # as versions before made them
+    (own_home / "secret.key.new").touch()
+    descriptor = os.open(own_home / ".regulars-held.copy", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    begin(demo=False)
+
+    os.close(descriptor)
+    kept = {path.name for path in own_home.iterdir()}
+    assert kept >= {".regulars-held.copy", "tmp-of-others"}
+    assert not kept & {".regulars-a1.copy", "tmpa1b2c3", "secret.key.new"}
 
 
 @pytest.mark.django_db(transaction=True)

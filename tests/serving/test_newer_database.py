@@ -8,7 +8,7 @@ import pytest
 from tests.live import own_database
 from tests.machines import Machine
 
-from regulars.base.db.database_version import known_migrations, newer_migrations, refuse_newer_database
+from regulars.base.db.usable_database import known_migrations, newer_migrations, refuse_newer_database
 from regulars.base.errors import Conflict
 from regulars.interfaces.worker.work import Worker
 
@@ -49,6 +49,7 @@ def newer(machine):
     machine.execute(OLDER)
 
 
+@pytest.mark.own_database
 def test_program_over_a_newer_database_ends_with_its_name(newer):
     for words in (["setup"], ["start", "--port", "32610", "--no-demo"], ["worker"], ["staff", "list"]):
         output = newer.run(*words, fails=True)
@@ -59,6 +60,7 @@ def test_program_over_a_newer_database_ends_with_its_name(newer):
     assert [row["code"] for row in rows if row["check"] == "database"] == ["database_is_newer"]
 
 
+@pytest.mark.own_database
 def test_backup_of_a_newer_version_is_refused_before_anything_is_replaced(machine, tmp_path):
     machine.run("backup", tmp_path / "now.tar.gz")
     machine.execute(NEWER, "an_app_of_the_future")
@@ -89,6 +91,6 @@ def test_worker_stops_when_a_newer_version_takes_its_database_over(tmp_path, set
     def refuse() -> None:
         raise Conflict("database_is_newer")
 
-    monkeypatch.setattr("regulars.interfaces.worker.work.refuse_newer_database", refuse)
+    monkeypatch.setattr("regulars.interfaces.worker.work.refuse_unusable_database", refuse)
     with pytest.raises(Conflict, match="database_is_newer"):
         Worker().run()

@@ -77,6 +77,13 @@ from regulars.operations import backup
 backup.call_command = lambda *arguments, **options: os._exit(9)
 list(backup.restore_backup(pathlib.Path({path!r})))
 """
+WEB = """
+from regulars.base.errors import Conflict
+try:
+    import regulars.serving.asgi
+except Conflict as error:
+    print(f"({error.code})")
+"""
 FAILED = """
 import pathlib; import django; django.setup()
 from regulars.base.errors import Invalid
@@ -214,10 +221,14 @@ def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
 
     refused = [["worker"], ["setup"], ["backup", "b.tar.gz"], ["staff", "list"], ["start", "--port", "32540"]]
     assert [words for words in refused if "(restore_unfinished)" not in new.run(*words, fails=True)] == []
-    assert "(restore_unfinished)" in new.run("doctor", fails=True)
+    assert "(restore_unfinished)" in new.run(code=WEB)
+    output = new.run("doctor", fails=True)
+    assert "(restore_unfinished)" in output
+    assert "(restore_left_copies)" in output
 
     new.run("restore", old.archive, "--yes")
     assert "chika" not in new.run(code=NAMES)
+    assert list(new.home.glob(".regulars-*")) == []
     new.run("staff", "list")
 
 
@@ -239,8 +250,10 @@ def test_restore_is_refused_while_a_worker_runs_in_the_home(old, new):
 
     with locked(new.home / WORKERS):
         assert "(home_in_use)" in new.run("worker", fails=True)
+        assert "(home_in_use)" in new.run(code=WEB)
 
 
+@pytest.mark.own_database
 @pytest.mark.skipif(
     not os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="SQLite has no other machines"
 )
@@ -258,6 +271,9 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
         machine.run(code=SAYS_NO)
         words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list, "--journal", machine.journal)
 
+        # A newer version has a table that refers to one of the backup, and an operator one that is none of ours.
+        new.execute("CREATE TABLE events_of_the_future (profile bigint REFERENCES profiles_profile (id))")
+        new.execute("CREATE TABLE kept (value integer)")
         with psycopg.connect(second, application_name="regulars web-2:4711"):
             output = new.run(*words, fails=True)
         assert "Regulars runs with this database: web-2:4711" in output
@@ -266,6 +282,8 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
         assert "1 customer(s) erased since" in new.run(*words)
         assert new.run(code=NAMES).strip() == "['auth0|dov0123456789']"
         assert new.run(code=STANDS).strip() == CLOSED
+        new.execute("CREATE TABLE events_of_the_future ()")
+        new.execute("DROP TABLE kept")
 
 
 def test_withdrawal_deletion_correction_and_objection_since_the_backup_hold(old, new):

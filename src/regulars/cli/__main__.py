@@ -17,12 +17,12 @@ import click
 
 from regulars import __version__
 from regulars.base.addresses import Addresses
-from regulars.base.home_folder import LOCK, WORKERS, home, locked, make_home, refuse_unfinished_restore
+from regulars.base.home_folder import LOCK, home, locked, make_home, refuse_unfinished_restore
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
 
-from .command_errors import CommandError, ErrorHandlingGroup, setup_django
+from .command_errors import CommandError, ErrorHandlingGroup, setup_django, share_home
 from .keys import keys
 from .mail import mail
 from .privacy import COMMANDS as PRIVACY
@@ -99,6 +99,7 @@ def setup(port: int, demo: bool, https: bool) -> None:
 
     make_home(home())
     refuse_unfinished_restore(home())
+    share_home()
     django.setup()
     from django.conf import settings
 
@@ -117,11 +118,10 @@ def worker(threads: int) -> None:
     setup_django()
     from regulars.interfaces.worker.work import Worker
 
-    with locked(home() / WORKERS, shared=True):
-        work = Worker(threads)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: work.stop())
-        work.run()
+    work = Worker(threads)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: work.stop())
+    work.run()
 
 
 @main.command()

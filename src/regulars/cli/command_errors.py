@@ -36,6 +36,13 @@ class ErrorHandlingGroup(click.Group):
             raise CommandError(fault.code, fault.message) from None
 
 
+def share_home() -> None:
+    """Keep a restore from beginning before this command has ended. Raises `Conflict("home_in_use")` during one."""
+    from regulars.base.home_folder import WORKERS, home, locked
+
+    click.get_current_context().with_resource(locked(home() / WORKERS, shared=True))
+
+
 def setup_django(*, with_database: bool = True, during_restore: bool = False) -> None:
     """Set up Django in a folder that holds an installation. Raises `NotFound("no_installation")`, and makes nothing there.
 
@@ -54,8 +61,10 @@ def setup_django(*, with_database: bool = True, during_restore: bool = False) ->
         refuse_unfinished_restore(home())
     # A worker on PostgreSQL, with its key in the environment, may start on a machine without the folder.
     home().mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not during_restore:
+        share_home()
     django.setup()
     if with_database and not during_restore:
-        from regulars.base.db.database_version import refuse_newer_database
+        from regulars.base.db.usable_database import refuse_unusable_database
 
-        refuse_newer_database()
+        refuse_unusable_database()

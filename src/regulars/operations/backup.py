@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import io
 import json
 import os
@@ -16,10 +17,13 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO, BinaryIO
 
 from django.conf import settings
 from django.core.management import call_command
@@ -29,8 +33,15 @@ from django.db.migrations.recorder import MigrationRecorder
 from regulars import __version__
 from regulars.base import clock
 from regulars.base.crypto import key_id
-from regulars.base.db.database_version import Migration, newer_migrations
-from regulars.base.errors import DomainError, Invalid
+from regulars.base.db.usable_database import (
+    MARK,
+    Migration,
+    is_half_restored,
+    mark_half_restored,
+    mark_whole,
+    newer_migrations,
+)
+from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
@@ -39,14 +50,29 @@ from regulars.consent.journal import fault_in, journal_path, keep_lines, lines_o
 from regulars.consent.journal_file import JournalLine, read
 from regulars.consent.models import Erasure, JournalEntry
 from regulars.serving.storage import fault_of
+from regulars.serving.supervise import end_with_parent
 from regulars.usecases.lake import compare_lake, queue_lake_refill, refill_lake
 from regulars.usecases.replay_erasures import replay_erasures
 from regulars.usecases.replay_journal import replay_journal
 
+from .scratch import CREDENTIALS, MANIFEST, draft_of, leftovers, leftovers_of_restore, remove, scratch_folder
+
 BACKUP = "operations.backup"  # its last run, for `regulars doctor`
-MANIFEST = "regulars-backup.json"
+PART = ".part"  # of a backup that is being written
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
-FILES = (KEY, "credentials.json")
+FILES = (KEY, CREDENTIALS)
+
+
+# All tables of Regulars and its libraries, also those of a newer version: they begin with the name of their app.
+DROP_TABLES = """
+DO $$ DECLARE name text; BEGIN
+    IF to_regclass('django_migrations') IS NOT NULL THEN
+        FOR name IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = current_schema()
+            AND EXISTS (SELECT FROM django_migrations WHERE starts_with(tablename, app || '_'))
+        LOOP EXECUTE 'DROP TABLE ' || name || ' CASCADE'; END LOOP;
+    END IF;
+END $$;
+"""
 
 
 @dataclass(frozen=True)
@@ -65,28 +91,61 @@ class Unpacked:
 def write_backup(path: Path) -> Iterator[str]:
     """Write a backup atomically. Yields a message for each part.
 
-    Raises `Invalid`: `not_set_up`, `no_pg_dump`, `dump_failed`.
+    Its copy of the database is made beside it, where the operator has chosen the space. Raises `Invalid`: `not_set_up`,
+    `no_pg_dump`, `dump_failed`; `Conflict("backup_under_way")`.
     """
     if MigrationRecorder.Migration._meta.db_table not in connection.introspection.table_names():
         raise Invalid("not_set_up", "The database has no tables, so there is nothing to back up.")
-    draft = path.with_name(path.name + ".part")
+    draft = path.with_name(path.name + PART)
     made_at = clock.now()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / DATABASE[connection.vendor]
-            _DUMPS[connection.vendor](copy)
-            yield f"The database: {copy.stat().st_size:,} bytes."
-            _write_archive(draft, copy, made_at)
+    remove([*leftovers(path.parent), *_unfinished_archives(path.parent)])
+    with _draft_archive(draft) as archive, scratch_folder(path.parent) as folder:
+        copy = folder / DATABASE[connection.vendor]
+        _DUMPS[connection.vendor](copy)
+        yield f"The database: {copy.stat().st_size:,} bytes."
+        _write_archive(archive, copy, made_at)
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        _sync(path.parent)
     record_run(BACKUP)
     yield f"{path} is complete, without the lake, which a restore writes anew. It holds keys and personal data: restrict access to it."
 
 
-def _write_archive(path: Path, database: Path, made_at: dt.datetime) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+@contextmanager
+def _draft_archive(path: Path) -> Iterator[BinaryIO]:
+    """Open the draft of a backup for this process alone, and remove it unless it got another name.
+
+    Raises `Conflict("backup_under_way")`.
+    """
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Conflict("backup_under_way", f"Another backup is writing {path}. Wait for it.") from None
+        file.truncate()
+        try:
+            yield file
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _unfinished_archives(folder: Path) -> list[Path]:
+    """Return drafts of backups that no process writes any more, as a kill leaves them; never a file of others."""
+    return [path for path in folder.glob(f"*{PART}") if path.is_file() and _is_abandoned(path)]
+
+
+def _is_abandoned(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with tarfile.open(fileobj=file, mode="r|gz") as archive:
+                first = archive.next()
+        except (OSError, EOFError, zlib.error, tarfile.TarError):
+            return False
+    return first is not None and first.name == MANIFEST
+
+
+def _write_archive(file: BinaryIO, database: Path, made_at: dt.datetime) -> None:
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
         manifest = {
             "version": __version__,
             "database": connection.vendor,
@@ -102,6 +161,8 @@ def _write_archive(path: Path, database: Path, made_at: dt.datetime) -> None:
             unused = name == KEY and "REGULARS_SECRET_KEY" in os.environ
             if (settings.HOME / name).exists() and not unused:
                 archive.add(settings.HOME / name, name)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @dataclass(frozen=True)
@@ -128,52 +189,83 @@ def restore_backup(path: Path, since: Since | None = None) -> Iterator[str]:
     `dump_failed`; `Conflict("home_in_use")`.
     """
     home, since = Path(settings.HOME), since or Since()
-    with locked(home / LOCK), locked(home / WORKERS), tempfile.TemporaryDirectory(dir=home) as folder:
+    with locked(home / LOCK), locked(home / WORKERS):
         _refuse_others()
-        backup = _unpack(path, Path(folder))
-        _refuse_newer(path, backup)
-        unfinished = settings.HOME / UNFINISHED
-        is_first = not unfinished.exists()
-        erasures = [each for file in (list_path(), *since.lists) for each in in_file(file)]
-        journals = (journal_path(), *since.journals)
-        journal = [line for file in journals for line in read(file, backup.key, damaged=since.without_journal)]
-        if is_first:  # otherwise they are in the files already, and the key may be the backup's
-            erasures += _erasures_of_database()
-            journal += _journal_of_database()
-        _refuse_unreadable(erasures, backup.key)
-        journal = _journal_for(backup, journal, without=since.without_journal)
-        if not (erasures or since.lists or since.without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
-            raise Invalid(
-                "erasures_missing",
-                f"This folder knows of no erasure since the backup: it has no {FILE}. Copy that of the machine that the "
-                "backup is of here, or name it with --erasures. Erased customers come back with --without-erasures.",
-            )
-        keep_listed(erasures)
-        keep_lines(journal, backup.key, alone=since.without_journal)
-        connections.close_all()
-        load = _LOADS[connection.vendor](backup.database)
-        unfinished.touch(mode=0o600)
-        _sync(settings.HOME)
-        try:
-            load()
-        except Invalid:  # it changed nothing, but an earlier one may have
-            if is_first:
-                unfinished.unlink()
-            raise
-        for name in FILES:
-            if (backup.folder / name).exists():
-                _put(backup.folder / name, settings.HOME / name)
-        settings.SECRET_KEY = backup.key  # the fingerprints of erasures are made under it
-        yield "Database and keys restored."
-        call_command("migrate", verbosity=0, interactive=False)
-        yield f"{replay_erasures()} customer(s) erased since then are erased again."
-        replayed = replay_journal(journal)
-        yield f"{replayed.repeated} decision(s), deletion(s) and correction(s) made since then are repeated."
-        if replayed.left_out:
-            yield f"{replayed.left_out} consent(s) given since then are left out: those customers are asked again."
-        yield from _refill()
-        unfinished.unlink()
-        yield "Start Regulars now."
+        remove(leftovers_of_restore())
+        with scratch_folder(home) as folder:
+            yield from _restore(path, folder, since)
+
+
+def _restore(path: Path, folder: Path, since: Since) -> Iterator[str]:
+    backup = _unpack(path, folder)
+    _refuse_newer(path, backup)
+    is_first = not (settings.HOME / UNFINISHED).exists()
+    erasures = [each for file in (list_path(), *since.lists) for each in in_file(file)]
+    journals = (journal_path(), *since.journals)
+    journal = [line for file in journals for line in read(file, backup.key, damaged=since.without_journal)]
+    if is_first:  # otherwise they are in the files already, and the key may be the backup's
+        erasures += _erasures_of_database()
+        journal += _journal_of_database()
+    _refuse_unreadable(erasures, backup.key)
+    journal = _journal_for(backup, journal, without=since.without_journal)
+    if not (erasures or since.lists or since.without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
+        raise Invalid(
+            "erasures_missing",
+            f"This folder knows of no erasure since the backup: it has no {FILE}. Copy that of the machine that the "
+            "backup is of here, or name it with --erasures. Erased customers come back with --without-erasures.",
+        )
+    keep_listed(erasures)
+    keep_lines(journal, backup.key, alone=since.without_journal)
+    _exchange(backup)
+    for name in FILES:
+        if (backup.folder / name).exists():
+            _put(backup.folder / name, settings.HOME / name)
+    settings.SECRET_KEY = backup.key  # the fingerprints of erasures are made under it
+    yield "Database and keys restored."
+    call_command("migrate", verbosity=0, interactive=False)
+    yield f"{replay_erasures()} customer(s) erased since then are erased again."
+    replayed = replay_journal(journal)
+    yield f"{replayed.repeated} decision(s), deletion(s) and correction(s) made since then are repeated."
+    if replayed.left_out:
+        yield f"{replayed.left_out} consent(s) given since then are left out: those customers are asked again."
+    yield from _refill()
+    mark_whole()
+    (settings.HOME / UNFINISHED).unlink()
+    _sync(settings.HOME)
+    yield "Start Regulars now."
+
+
+def _exchange(backup: Unpacked) -> None:
+    """Mark home folder and database as half restored, and replace the database.
+
+    Whatever then ends this process, nothing serves the database until a restore has come to its end. An exchange that
+    changed nothing takes its marks back, but not those of an earlier one.
+    """
+    mark, was_marked = settings.HOME / UNFINISHED, _was_marked()
+    connections.close_all()
+    load = _LOADS[connection.vendor](backup.database)
+    mark.touch(mode=0o600)
+    _sync(settings.HOME)
+    try:
+        if connection.vendor == "postgresql":
+            with contextlib.suppress(DatabaseError):  # a broken database is why people restore
+                mark_half_restored()
+            _refuse_others()  # again: who connects from now on sees the mark
+            connections.close_all()
+        load()
+    except Invalid:
+        if not was_marked:
+            with contextlib.suppress(DatabaseError):
+                mark_whole()
+            mark.unlink()
+        raise
+
+
+def _was_marked() -> bool:
+    try:
+        return (settings.HOME / UNFINISHED).exists() or is_half_restored()
+    except DatabaseError:
+        return False
 
 
 def _erasures_of_database() -> list[ListedErasure]:
@@ -305,8 +397,10 @@ def _dump_sqlite(target: Path) -> None:
 def _load_sqlite(source: Path) -> Callable[[], object]:
     """Copy the database beside the one it replaces, which takes space and time. Returns what exchanges the two."""
     name = Path(str(connection.settings_dict["NAME"]))
-    draft = name.with_name(name.name + ".new")
+    draft = draft_of(name)
     try:
+        with contextlib.closing(sqlite3.connect(source)) as copy, copy:
+            copy.execute(MARK)
         shutil.copyfile(source, draft)
         draft.chmod(0o600)
         _sync(draft)
@@ -332,6 +426,14 @@ def _exchange_sqlite(draft: Path, name: Path) -> None:
 
 def _run(program: str, *arguments: str) -> str:
     """Run a PostgreSQL program. Returns what it prints. The password goes by the environment, never by the command line."""
+    with _begun(program, *arguments, stderr=subprocess.PIPE) as process:
+        output, errors = process.communicate()
+    _refuse_failed(program, process.returncode, errors)
+    return output.decode()
+
+
+def _begun(program: str, *arguments: str, stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a PostgreSQL program, which ends with this process and is known as Regulars' to a restore."""
     if shutil.which(program) is None:
         raise Invalid("no_pg_dump", f"{program} is not installed. It is part of the PostgreSQL client.")
     configured = connection.settings_dict
@@ -340,22 +442,54 @@ def _run(program: str, *arguments: str) -> str:
         "PGPORT": configured["PORT"],
         "PGUSER": configured["USER"],
         "PGPASSWORD": configured["PASSWORD"],
+        "PGDATABASE": configured["NAME"],
+        "PGAPPNAME": configured["OPTIONS"]["application_name"],
     }
-    environment = {**os.environ, **{key: str(value) for key, value in login.items() if value}, "PGDATABASE": _name()}
-    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise Invalid(
-            "dump_failed", f"{program} failed: {done.stderr.strip().splitlines()[-1:] or ['no reason given']}"
-        )
-    return done.stdout
+    environment = {**os.environ, **{key: str(value) for key, value in login.items() if value}}
+    return subprocess.Popen(  # noqa: S603
+        [program, *arguments],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        preexec_fn=end_with_parent,
+    )
 
 
-def _name() -> str:
-    return str(connection.settings_dict["NAME"])
+def _refuse_failed(program: str, code: int, errors: bytes) -> None:
+    if code:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        raise Invalid("dump_failed", f"{program} failed: {lines[-1] if lines else 'no reason given'}")
+
+
+def _load_postgresql(source: Path) -> None:
+    """Replace the tables in one transaction, which is committed only when the dump was read to its end.
+
+    `pg_restore` alone drops what the dump has, and fails at tables of a newer version that refer to it.
+    """
+    with tempfile.TemporaryFile() as errors:
+        with (
+            _begun("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", stderr=errors) as psql,
+            _begun(
+                "pg_restore", "--clean", "--if-exists", "--no-owner", "--file=-", str(source), stderr=errors
+            ) as dump,
+            contextlib.suppress(BrokenPipeError),  # psql has said why it ended
+        ):
+            assert psql.stdin
+            assert dump.stdout
+            with psql.stdin as script:
+                script.write(f"BEGIN;\n{DROP_TABLES}".encode())
+                shutil.copyfileobj(dump.stdout, script)
+                if dump.wait() == 0:
+                    script.write(b"COMMIT;\n")
+        errors.seek(0)
+        said = errors.read()
+        _refuse_failed("pg_restore", dump.returncode, said)
+        _refuse_failed("psql", psql.returncode, said)
 
 
 def _put(source: Path, target: Path) -> None:
-    draft = target.with_name(target.name + ".new")
+    draft = draft_of(target)
     shutil.copyfile(source, draft)
     draft.chmod(0o600)
     _sync(draft)
@@ -402,8 +536,5 @@ _MIGRATIONS: dict[str, Callable[[Path], list[Migration]]] = {
 # What prepares a database of this kind for the exchange, and returns what carries it out.
 _LOADS: dict[str, Callable[[Path], Callable[[], object]]] = {
     "sqlite": _load_sqlite,
-    "postgresql": lambda source: partial(
-        _run, "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}",
-        str(source),
-    ),
-}  # fmt: skip
+    "postgresql": lambda source: partial(_load_postgresql, source),
+}

@@ -12,8 +12,8 @@ from django.db import DatabaseError, connection
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base.email_address import canonical_email
-from regulars.base.errors import DomainError, Invalid
-from regulars.base.home_folder import KEY, OTHERS
+from regulars.base.errors import Conflict, DomainError, Invalid
+from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
 from regulars.base.jobs.models import FINISHED, OPEN, Job
 from regulars.base.lake.tables import check_tables
 from regulars.consent.bases import without_basis
@@ -29,7 +29,6 @@ from regulars.usecases.lake import TableComparison, compare_lake
 
 from .check_result import CheckResult, fail, ok, warn
 from .running_checks import (
-    CREDENTIALS,
     check_address,
     check_backup,
     check_certificate,
@@ -38,6 +37,7 @@ from .running_checks import (
     check_web,
     check_worker,
 )
+from .scratch import CREDENTIALS, leftovers_of_restore
 
 NAMED = 3  # ids in one line
 
@@ -86,6 +86,23 @@ def _private() -> CheckResult:
             "private", "home_not_private", f"open to other users: {', '.join(wide)}. `regulars setup` closes them"
         )
     return ok("private", f"{settings.HOME}, its database, keys and {CREDENTIALS} are private")
+
+
+def _leftovers() -> CheckResult | None:
+    """Name copies of the database and of keys that a restore left when it was killed."""
+    try:
+        with locked(settings.HOME / WORKERS, shared=True):  # no restore is under way
+            left = leftovers_of_restore()
+    except Conflict:
+        return None
+    if not left:
+        return None
+    named = ", ".join(str(path) for path in left)
+    return warn(
+        "leftovers",
+        "restore_left_copies",
+        f"copies of a restore that was killed: {named}. `regulars setup` removes them",
+    )
 
 
 def _jobs() -> CheckResult:
@@ -213,6 +230,7 @@ def _journal() -> CheckResult:
 
 CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "private": _private,
+    "leftovers": _leftovers,
     "web": check_web,
     "worker": check_worker,
     "queues": check_lag,

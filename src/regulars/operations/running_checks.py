@@ -24,8 +24,8 @@ from regulars.usecases import account_mails
 
 from .backup import BACKUP
 from .check_result import CheckResult, fail, ok, warn
+from .scratch import CREDENTIALS
 
-CREDENTIALS = "credentials.json"
 SILENT = dt.timedelta(minutes=3)  # the worker has tasks that begin every minute
 LATE = dt.timedelta(minutes=10)
 BACKUP_AGE = dt.timedelta(days=2)

@@ -19,7 +19,7 @@ from django.db.models import Q
 from regulars.accounts.models import Account
 from regulars.base.addresses import Addresses
 from regulars.base.crypto import hash_secret, random_secret
-from regulars.base.db.database_version import refuse_newer_database
+from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import Conflict
 from regulars.base.home_folder import close
 from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
@@ -33,7 +33,7 @@ from regulars.rules.sandbox.compile_cache import EngineUnavailable
 from regulars.rules.sandbox.realm import prepare
 
 from .demo import seed_demo
-from .running_checks import CREDENTIALS
+from .scratch import CREDENTIALS, leftovers_of_restore, remove
 
 SETUP = "setup"
 DEMO_STAFF = "ana@harbour-and-pine.example"
@@ -68,7 +68,8 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
 
     Raises `Conflict`: `database_is_newer`, `demo_home`, `not_a_demo_home`.
     """
-    refuse_newer_database()
+    refuse_unusable_database()
+    remove(leftovers_of_restore())
     _refuse_other_kind(demo=demo)
     call_command("migrate", verbosity=0, interactive=False)
     _close_stores()

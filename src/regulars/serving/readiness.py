@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from regulars.base.db.database_version import refuse_newer_database
+from regulars.base.db.usable_database import refuse_half_restored_database, refuse_newer_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 
@@ -41,8 +41,11 @@ def restore_faults() -> list[StorageFault]:
     """Look for a restore that is under way or was stopped: customers erased since the backup may be back."""
     try:
         refuse_unfinished_restore(settings.HOME)
+        refuse_half_restored_database()
     except DomainError as error:
         return [StorageFault(error.code, error.message)]
+    except DatabaseError:
+        return []  # what is wrong with it is named by `database_faults`
     return []
 
 

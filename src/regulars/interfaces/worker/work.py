@@ -11,7 +11,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from regulars.base.db.database_version import refuse_newer_database
+from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.predecessors import bring_back_forgotten
@@ -78,7 +78,7 @@ class Worker:
         self.fault: DomainError | None = None
         self.copiers = (ListCopier(), JournalCopier())
         self.threads = [threading.Thread(target=self._loop, args=(_work,), name=f"worker-{n}") for n in range(threads)]
-        copying = (self._copy_list, refuse_newer_database)
+        copying = (self._copy_list, refuse_unusable_database)
         self.threads.append(threading.Thread(target=self._loop, args=copying, name="worker-erasures"))
 
     def run(self) -> None:
