@@ -18,6 +18,7 @@ import click
 from regulars import __version__
 from regulars.base.addresses import Addresses
 from regulars.base.home_folder import LOCK, home, locked, make_home, refuse_unfinished_restore
+from regulars.serving.certificate_renewal import CertificateRenewal
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
@@ -83,8 +84,11 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
         if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
             raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
         listed = programs(addresses, environment, host, port, demo=demo, certificate=certificate, held=held)
+        renewal = CertificateRenewal(certificate, listed, click.echo) if certificate else None
         code = Supervisor(listed).run(
-            lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
+            lambda: _answers(port, certificate),
+            lambda: _welcome(environment, addresses, demo, certificate),
+            renewal.look_when_due if renewal else lambda: None,
         )
     sys.exit(code)
 

@@ -30,6 +30,7 @@ SILENT = dt.timedelta(minutes=3)  # the worker has tasks that begin every minute
 LATE = dt.timedelta(minutes=10)
 BACKUP_AGE = dt.timedelta(days=2)
 CERTIFICATE_DAYS = dt.timedelta(days=14)
+AUTHORITY_IS_NEW = dt.timedelta(days=30)
 WAIT_SECONDS = 5.0
 MAIL_TO_FILES = ("filebased", "console", "locmem", "dummy")  # of Django's backends
 
@@ -136,12 +137,19 @@ def check_certificate() -> CheckResult | None:
                 "certificate", "certificate_not_seen", f"certificate: {address} cannot be reached from here: {why}"
             )
         until = x509.load_pem_x509_certificate(local.chain.read_bytes()).not_valid_after_utc
-    left = until - dt.datetime.now(dt.UTC)
-    sentence = f"certificate: that of {address} ends on {until:%Y-%m-%d}"
+    now = dt.datetime.now(dt.UTC)
+    left = until - now
+    sentence = f"certificate: that of {address} ends in {_span(left)}, on {until:%Y-%m-%d}"
     if left <= dt.timedelta():
+        sentence = f"certificate: that of {address} ended on {until:%Y-%m-%d}"
         return fail("certificate", "certificate_ended", sentence)
     if left < CERTIFICATE_DAYS:
         return warn("certificate", "certificate_ends_soon", sentence)
+    if local.authority_before.exists():
+        begun = x509.load_pem_x509_certificate(local.authority.read_bytes()).not_valid_before_utc
+        if now - begun < AUTHORITY_IS_NEW:
+            new = f"its authority is a new one since {begun:%Y-%m-%d}: trust {local.authority} in browsers and programs"
+            return warn("certificate", "authority_is_new", f"{sentence}; {new}")
     return ok("certificate", sentence)
 
 

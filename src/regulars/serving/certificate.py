@@ -1,6 +1,8 @@
 """https on a developer's machine: a certificate authority of this installation and a certificate for localhost.
 
 The authority is constrained to the names of localhost, so trusting it affects this machine only.
+
+python -m regulars.serving.certificate HOME renews what ends soon, in a process of its own: the one that waits stays small.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import datetime as dt
 import ipaddress
 import os
 import shutil
+import sys
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -37,8 +40,11 @@ def ensure_certificate(home: Path) -> Certificate:
 def _is_valid_for(path: Path, key: Path, days: int) -> bool:
     if not (path.exists() and key.exists()):
         return False
-    until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    return until > dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    made = x509.load_pem_x509_certificate(path.read_bytes())
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    if private.public_key() != made.public_key():  # stopped after it wrote one of the two
+        return False
+    return made.not_valid_after_utc > dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
 
 
 def _is_signed_by(kept: Certificate) -> bool:
@@ -51,7 +57,10 @@ def _is_signed_by(kept: Certificate) -> bool:
 
 
 def _make_authority(kept: Certificate) -> None:
-    """Create the authority in a folder that is renamed when complete: without its key it could sign nothing."""
+    """Create the authority in a folder that is renamed when complete: without its key it could sign nothing.
+
+    The certificate of the one before stays beside it: who trusted that has to trust this one now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"Regulars on {os.uname().nodename}")
     permitted = [
@@ -70,6 +79,8 @@ def _make_authority(kept: Certificate) -> None:
     draft = Certificate(Path(mkdtemp(prefix=".tls", dir=kept.folder.parent)))
     _write(draft.authority_key, _pem_of(key), 0o600)
     _write(draft.authority, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    if kept.authority.exists():
+        _write(draft.authority_before, kept.authority.read_bytes(), 0o644)
     shutil.rmtree(kept.folder, ignore_errors=True)
     draft.folder.rename(kept.folder)
 
@@ -139,7 +150,13 @@ def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that never has wider permissions than `mode`."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    """Replace a file by one that never has wider permissions than `mode`. A process that starts now finds one or the other."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    ensure_certificate(Path(sys.argv[1]))

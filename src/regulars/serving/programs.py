@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def programs(
     servers += _examples(addresses, environment, certificate) if demo else []
     install = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
     others = [
-        Program("worker", _python("regulars.cli.__main__", "worker"), environment),
+        Program("worker", _python("regulars.cli.__main__", "worker"), environment, renewed_by=signal.SIGTERM),
         Program("modules", install, environment, once=True),
     ]
     if certificate is None:
@@ -150,7 +151,7 @@ def _examples(addresses: Addresses, environment: dict[str, str], certificate: Ce
 def _program(server: AppServer, host: str, port: int, *more: str) -> Program:
     target, *options = server.target
     command = _python(*GRANIAN, "--host", host, "--port", str(port), *options, *more, target)
-    return Program(server.name, command, server.environment)
+    return Program(server.name, command, server.environment, renewed_by=signal.SIGHUP)
 
 
 def _python(module: str, *arguments: str) -> list[str]:

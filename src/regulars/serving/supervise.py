@@ -19,12 +19,16 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Program:
-    """One child process. `once`: started when everything is ready and not restarted when it ends."""
+    """One child process. `once`: started when everything is ready and not restarted when it ends.
+
+    `renewed_by`: the signal after which it uses a new certificate (SIGHUP) or trusts a new authority (SIGTERM: it is restarted).
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
     once: bool = False
+    renewed_by: signal.Signals | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     quick_exits: int = field(default=0, init=False)
@@ -48,8 +52,16 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
-    def run(self, is_ready: Callable[[], bool], when_ready: Callable[[], None]) -> int:
-        """Start all, call `when_ready` once `is_ready` returns true, and watch until asked to stop."""
+    def run(
+        self,
+        is_ready: Callable[[], bool],
+        when_ready: Callable[[], None],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Start all, call `when_ready` once `is_ready` returns true, and watch until asked to stop.
+
+        `meanwhile` is called at each look at the programs, once everything is ready.
+        """
         try:
             for program in self.programs:
                 if not program.once:
@@ -64,6 +76,8 @@ class Supervisor:
                     for program in self.programs:
                         if program.once:
                             program.start()
+                if announced:
+                    meanwhile()
                 time.sleep(POLL_SECONDS)
             return 0
         finally:

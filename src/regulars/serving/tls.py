@@ -27,6 +27,11 @@ class Certificate:
         return self.folder / "authority.key"
 
     @property
+    def authority_before(self) -> Path:
+        """The authority that this one replaced, where there was one."""
+        return self.folder / "authority-before.pem"
+
+    @property
     def chain(self) -> Path:
         return self.folder / "localhost.pem"
 
