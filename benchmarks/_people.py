@@ -63,8 +63,8 @@ def shop(count: int = 30_000, seed: int = 1) -> People:
     kind = rng.choice(types, count, p=shares)
     rows = np.zeros((count, len(names)), int)
     for k, card in enumerate(SHOP.values()):
-        dice = rng.random(count)[:, None]
-        rows[:, k] = (dice > tables[k][kind].cumsum(1)).sum(1).clip(0, card - 1)
+        draws = rng.random(count)[:, None]
+        rows[:, k] = (draws > tables[k][kind].cumsum(1)).sum(1).clip(0, card - 1)
     for name, other, evenness in TIES:
         table = rng.dirichlet(np.full(SHOP[name], evenness), SHOP[other])
         given = rows[:, names.index(other)]

@@ -30,7 +30,7 @@ from tests.ports import refusing
 from benchmarks._provider import CUSTOMER, Task, ours
 from benchmarks._run import is_quick
 
-PATIENCE = 0.5  # seconds
+TIMEOUT = 0.5  # seconds
 SLOW = 0.1  # seconds
 STATES = ("without rules", "slow", "down", "hanging", "garbage")
 PLAIN = """function (user, context, callback) {
@@ -165,8 +165,8 @@ def lay_down_rules() -> None:
 
     for number in range(8):
         save_rule(f"Plain {number}", script=PLAIN % number)
-    save_rule("Asks", script=ASKS, timeout=PATIENCE)
-    save_rule("Asks and goes on", script=ASKS_AND_GOES_ON, timeout=PATIENCE)
+    save_rule("Asks", script=ASKS, timeout=TIMEOUT)
+    save_rule("Asks and goes on", script=ASKS_AND_GOES_ON, timeout=TIMEOUT)
 
 
 def set_state(state: str, ports: dict[str, int]) -> None:

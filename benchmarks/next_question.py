@@ -40,7 +40,7 @@ class World:
     rng: np.random.Generator
     orders: dict[str, list[int]] = field(default_factory=dict)
 
-    def appraise(self, row: Ints, questions: list[int]) -> InformationGain:
+    def information_gain(self, row: Ints, questions: list[int]) -> InformationGain:
         cards = self.people.cards
         evidence = [np.ones(c) if v == UNKNOWN else one_hot(c, int(v)) for c, v in zip(cards, row, strict=True)]
         return expected_information_gain(self.mixture, self.people.targets, evidence, questions)
@@ -77,9 +77,9 @@ def best_static_order(world: World, rows: Ints) -> list[int]:
         bits = dict.fromkeys(left, 0.0)
         for row in now:
             unknown = [k for k in left if row[k] == UNKNOWN]
-            appraised = world.appraise(row, unknown)
+            gained = world.information_gain(row, unknown)
             for k in unknown:
-                bits[k] += appraised.of(k)
+                bits[k] += gained.of(k)
         best = max(left, key=lambda k: bits[k])
         order.append(best)
         now[:, best] = completed[:, best]
@@ -101,7 +101,7 @@ Pick = Callable[[World, int, Ints, list[int]], int]
 
 def pick_of(policy: str) -> Pick:
     if policy == "ours":
-        return lambda world, i, row, left: max(left, key=world.appraise(row, left).of)
+        return lambda world, i, row, left: max(left, key=world.information_gain(row, left).of)
     if policy == "random":
         return lambda world, i, row, left: int(world.rng.choice(left))
     if policy == "clairvoyant":
@@ -116,7 +116,7 @@ def _clairvoyant(world: World, i: int, row: Ints, left: list[int]) -> int:
     def loss(k: int) -> float:
         then = row.copy()
         then[k] = world.asked[i, k]
-        return _surprise(world.appraise(then, []).probabilities, truth)
+        return _surprise(world.information_gain(then, []).probabilities, truth)
 
     return min(left, key=loss)
 
@@ -140,7 +140,7 @@ def ask_until_sure(world: World, policy: str) -> SurveyResult:
     for i, begin in enumerate(world.start):
         row = begin.copy()
         while True:
-            likely = world.appraise(row, []).probabilities
+            likely = world.information_gain(row, []).probabilities
             left = [int(k) for k in np.flatnonzero(row == UNKNOWN)]
             if not left or np.maximum(likely, 1 - likely).min() >= SURE:
                 break
@@ -165,11 +165,11 @@ def ask_people_who_may_pass(world: World, policy: str, seed: int) -> Refusing:
     columns = len(world.people.names)
     of_question, of_person = rng.normal(0.3, 1.2, columns), rng.normal(0, 0.8, len(world.asked))
     seen = _warm_up(rng, of_question)
-    price = PACE * world.appraise(np.full(columns, UNKNOWN), []).entropy
+    price = PACE * world.information_gain(np.full(columns, UNKNOWN), []).entropy
     truths, asks, passes, bits, placed = world.people.truth(world.asked), 0, 0, 0.0, 0
     for i, begin in enumerate(world.start):
         row, passed, own = begin.copy(), np.zeros(columns, int), []
-        before = _surprise(world.appraise(row, []).probabilities, truths[i])
+        before = _surprise(world.information_gain(row, []).probabilities, truths[i])
         for _ in range(LOGINS):
             left = [int(k) for k in np.flatnonzero(row == UNKNOWN) if passed[k] < PASSES]
             k = _next(world, policy, row, left, passed, own, seen, price) if left else None
@@ -184,7 +184,7 @@ def ask_people_who_may_pass(world: World, policy: str, seed: int) -> Refusing:
             row[k] = world.asked[i, k] if answered else UNKNOWN
             passed[k] += not answered
             passes += not answered
-        likely = world.appraise(row, []).probabilities
+        likely = world.information_gain(row, []).probabilities
         bits += before - _surprise(likely, truths[i])
         placed += bool(((likely > 0.5) == truths[i]).all())
     people = len(world.asked)
@@ -211,12 +211,12 @@ def _next(
 ) -> int | None:
     if policy == "fixed":
         return min(left, key=lambda k: (passed[k], k))
-    appraised, person = world.appraise(row, left), person_effect(own)
+    gained, person = world.information_gain(row, left), person_effect(own)
     kind = seen[:, 1].sum() / seen[:, 0].sum()
     scores = {}
     for k in left:
         chance = chance_of_answer(ResponseRate(int(seen[k, 0]), int(seen[k, 1]), kind), person, int(passed[k]), 0)
-        scores[k] = chance * appraised.of(k) - price * (1 - chance)
+        scores[k] = chance * gained.of(k) - price * (1 - chance)
     best = max(left, key=lambda k: scores[k])
     return best if scores[best] > 0 else None
 
@@ -257,7 +257,7 @@ def print_cost(name: str, times: int = 500) -> None:
     row, questions = world.start[0], [int(k) for k in np.flatnonzero(world.start[0] == UNKNOWN)]
     began = time.thread_time()
     for _ in range(times):
-        world.appraise(row, questions)
+        world.information_gain(row, questions)
     print(
         f"{name:5s} one appraisal: {1000 * (time.thread_time() - began) / times:.2f} ms of processor time", flush=True
     )

@@ -77,14 +77,14 @@ def bare_scan() -> Callable[[], float]:
 
 
 def fill(people: int) -> None:
-    dice = random.Random(1)
-    replace_views(list(views(people, dice)))
-    rows = list(happened(people, dice))
+    rng = random.Random(1)
+    replace_views(list(views(people, rng)))
+    rows = list(happened(people, rng))
     for number, start in enumerate(range(0, len(rows), PORTION), 1):
         append_events(rows[start : start + PORTION], number)
 
 
-def views(people: int, dice: random.Random) -> Iterator[ViewRow]:
+def views(people: int, rng: random.Random) -> Iterator[ViewRow]:
     """Half of what may be known is not, as in life."""
     choices = {
         "gender": ("female", "male"),
@@ -93,18 +93,18 @@ def views(people: int, dice: random.Random) -> Iterator[ViewRow]:
         "looking_for": ("jackets", "boots", "bags"),
     }
     for person in range(1, people + 1):
-        known = {key: dice.choice(values) for key, values in choices.items() if dice.random() < 0.5}
+        known = {key: rng.choice(values) for key, values in choices.items() if rng.random() < 0.5}
         for purpose in ("personalise", "measure"):
             yield ViewRow(person, purpose, terms_of({**known, "consent": ["personalise"]}))
 
 
-def happened(people: int, dice: random.Random) -> Iterator[EventRow]:
+def happened(people: int, rng: random.Random) -> Iterator[EventRow]:
     now = dt.datetime.now(dt.UTC)
     for number in range(people * EVENTS_OF_ONE):
-        name = dice.choice(("Product Viewed", "Product Viewed", "Page Viewed", "Signed In", "Order Completed"))
-        said = {"category": dice.choice(("jackets", "boots", "bags", "shirts")), "price": dice.randrange(20, 300)}
-        at = now - dt.timedelta(days=dice.random() * 120)
-        yield EventRow(dice.randint(1, people), f"m-{number}", "track", name, at, event_terms(said), said)
+        name = rng.choice(("Product Viewed", "Product Viewed", "Page Viewed", "Signed In", "Order Completed"))
+        said = {"category": rng.choice(("jackets", "boots", "bags", "shirts")), "price": rng.randrange(20, 300)}
+        at = now - dt.timedelta(days=rng.random() * 120)
+        yield EventRow(rng.randint(1, people), f"m-{number}", "track", name, at, event_terms(said), said)
 
 
 if __name__ == "__main__":

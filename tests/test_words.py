@@ -30,6 +30,9 @@ OLD_WORDS = {
     **dict.fromkeys(
         ("blueprint", "burden", "foresee", "prospect", "annoy"), "the terms of `questions`, see the glossary"
     ),
+    **dict.fromkeys(("dice", "appraise", "appraised"), "a generator of random numbers, the terms of `questions`"),
+    **dict.fromkeys(("patience", "doubt", "doubts"), "timeout, entropy, uncertain"),
+    **dict.fromkeys(("beat", "mind", "minds"), "periodic task, feature space; rewrite the sentence"),
     **dict.fromkeys(("bake", "unborn"), "pre-initialise, uninitialised"),
 }
 WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(OLD_WORDS, key=len, reverse=True))})(?![a-z])")
@@ -41,6 +44,8 @@ EXCEPTIONS = re.compile(
             r"\b(?:[Mm]ath|np)\.floor\b",  # the function
             r"\bfloor (?:price|division)\b",
             r"\bnobody@[\w.]+",  # an address that no account has
+            r"`patience` is `timeout`",  # the change log
+            r"MaxMind",  # the company
             r"\becho nobody\b",  # the user of Unix
             r"[\"`]nobody[\"`]",  # the reason under which a message without a real id is set aside
         )

@@ -123,7 +123,7 @@ days_left = st.one_of(st.none(), st.integers(-2, 2))
     st.one_of(st.none(), st.integers(1, 400)),
     st.randoms(use_true_random=False),
 )
-def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(facts, half_life, dice):
+def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(facts, half_life, rng):
     now = dt.datetime(2026, 1, 9, tzinfo=dt.UTC)
     days = [dt.timedelta(days=number) for number in range(8)]
     facts = [
@@ -140,7 +140,7 @@ def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(fact
         for n, (kind, what, ago, left, who) in enumerate(facts)
     ]
 
-    assert resolve(facts, now, half_life) == resolve(dice.sample(facts, len(facts)), now, half_life)
+    assert resolve(facts, now, half_life) == resolve(rng.sample(facts, len(facts)), now, half_life)
 
 
 @few

@@ -647,10 +647,10 @@ class Word:
 
 @few
 @given(st.lists(st.tuples(actions, moments), max_size=8), st.randoms())
-def test_effective_decision_does_not_depend_on_arrival_order(history, dice):
+def test_effective_decision_does_not_depend_on_arrival_order(history, rng):
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     words = [Word(number, action, start + dt.timedelta(days=day)) for number, (action, day) in enumerate(history)]
-    shuffled = dice.sample(words, len(words))
+    shuffled = rng.sample(words, len(words))
 
     assert fold(words) == fold(shuffled)
 

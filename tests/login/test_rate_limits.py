@@ -109,7 +109,7 @@ def test_a_place_goes_back_to_the_window_it_was_taken_from(db, monkeypatch, thre
 
 def test_attempts_under_way_at_one_ip_address_are_bounded(db, monkeypatch):
     monkeypatch.setitem(rate_limits.LIMITS, "login", {"ip": Limit(60, 300, at_once=2)})
-    monkeypatch.setattr(rate_limits, "PATIENCE", 0.2)
+    monkeypatch.setattr(rate_limits, "LONGEST_WAIT", 0.2)
     with attempting(DINA), attempting(Attempt("login", "chika@example.com", DINA.ip)):
         started = time.monotonic()
         with pytest.raises(TooManyAttempts, match="in 1 min"), attempting(DINA):
@@ -237,7 +237,9 @@ def test_customers_behind_one_ip_address_wait_for_each_other_and_all_sign_in(sta
         return slow(self, password, encoded)
 
     monkeypatch.setattr(PasswordHasher, "verify", verify)
-    monkeypatch.setattr(rate_limits, "PATIENCE", 60.0)  # on a busy machine the first four take longer than two seconds
+    monkeypatch.setattr(
+        rate_limits, "LONGEST_WAIT", 60.0
+    )  # on a busy machine the first four take longer than two seconds
 
     def one(email: str) -> int:
         try:

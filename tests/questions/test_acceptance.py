@@ -222,11 +222,11 @@ def test_13_a_special_question_waits_for_an_explicit_yes(chika, religion):
     st.lists(st.tuples(st.booleans(), st.floats(0.1, 9)), min_size=1, max_size=8),
     st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.999),
 )  # fmt: skip
-def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn, explore, dice, pick):
+def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn, explore, chance, pick):
     candidates = [QuestionExposure(str(n), "x", may_be_asked=yes, may_explore=yes) for n, (yes, _) in enumerate(drawn)]
     free, _ = eligible(candidates, dt.date(2026, 3, 2), Caps())
     options = [Candidate(each.key, 1, 0.5, drawn[int(each.key)][1], each.may_explore) for each in free]
-    choice = select(options, Policy(explore=explore), RandomDraw(1, dice, pick))
+    choice = select(options, Policy(explore=explore), RandomDraw(1, chance, pick))
 
     assert isinstance(choice, NotShown) or drawn[int(choice.key)][0]
 

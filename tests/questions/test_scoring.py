@@ -63,7 +63,7 @@ def test_with_types_a_question_outside_all_segments_may_gain_bits():
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_unit_03_after_all_answers_no_doubt_is_left_to_settle(model, answers):
+def test_unit_03_after_all_answers_no_entropy_is_left(model, answers):
     rng = np.random.default_rng(answers)
     evidence = [one_hot(card, int(rng.integers(card))) for card in CARDS]
     gain = expected_information_gain(some_mixture(model), [WANTED, OTHER], evidence, range(4))
@@ -74,7 +74,7 @@ def test_unit_03_after_all_answers_no_doubt_is_left_to_settle(model, answers):
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_the_bits_of_a_question_are_the_doubt_now_less_the_doubt_expected_after(model, known):
+def test_the_bits_of_a_question_are_the_entropy_now_less_that_expected_after(model, known):
     mixture, evidence = some_mixture(model), some_evidence(known)
     gain = expected_information_gain(mixture, [WANTED, OTHER], evidence, [2])
     types = expected_information_gain(mixture, [], evidence, [])  # no targets: no entropy

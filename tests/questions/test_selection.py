@@ -69,7 +69,7 @@ def test_what_one_answer_settles_is_written_beside_the_ask(chika, questions):
     answer_page(impression, "answer=swim")
 
     impression.refresh_from_db()
-    assert impression.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of doubt, all gone
+    assert impression.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of entropy, all gone
 
 
 def test_an_operators_share_moves_the_choice(chika, questions):

@@ -61,9 +61,9 @@ def test_address_given_beside_a_creation_is_one_accounts(pair, rounds):
 def test_sign_up_beside_a_creation_makes_one_account(pair, rounds):
     emails = [next(addresses) for _ in rounds]
     links = json.loads(pair.python(SIGN_UPS, PASSWORD, *emails))
-    nobody = Customer("", "")
+    visitor = Customer("", "")
     for late, email, link in zip(rounds, emails, links, strict=True):
-        click = pair.page(nobody, f"/signup/finish?token={link}", {"password": PASSWORD})
+        click = pair.page(visitor, f"/signup/finish?token={link}", {"password": PASSWORD})
         signed_up, made = answers = pair.at_once(click, creation(pair, email), late=late)
         assert_one_account(pair, email, answers)
         assert (made.status_code == 201) != (signed_up.status_code in (302, 303)), (made.text, signed_up.text)

@@ -1,4 +1,4 @@
-"""What rules ask of the world: in the manner of each library they know, through the guard, within their patience."""
+"""What rules ask of the world: in the manner of each library they know, through the guard, within their timeout."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_third_party_that_is_slow_is_given_up_in_time_and_the_rule_hears_of_it
     assert 1500 < RuleRun.objects.get().milliseconds < 60_000
 
 
-def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
+def test_a_rule_is_not_waited_for_longer_than_its_timeout() -> None:
     """The server ignores the timeout of the rule."""
 
     def sleep(request: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def test_last_rule_waits_no_longer_than_what_all_rules_have_left() -> None:
 
 @pytest.mark.rule_wall_time
 def test_waiting_is_not_running() -> None:
-    """Longer than a rule may run, shorter than its patience."""
+    """Longer than a rule may run, shorter than its timeout."""
     answers, _ = said("const r = await fetch(url); say(r.status);", Answer(wait=2.2))
 
     assert answers == 200

@@ -187,7 +187,7 @@ def test_secrets_are_written_and_never_read_back() -> None:
     assert shared.value == "s-12345"
 
 
-def test_a_rules_patience_and_realm_stay_unless_they_are_given() -> None:
+def test_a_rules_timeout_and_realm_stay_unless_they_are_given() -> None:
     save_rule("slow", script=NOOP, timeout=7, own_realm=True)
 
     again = save_rule("slow", script=NOOP)

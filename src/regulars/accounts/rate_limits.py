@@ -31,7 +31,7 @@ WRITE = """
 """
 ONE_MORE = "{column} = accounts_attemptcount.{column} + 1"
 ONE_LESS = "{column} = CASE WHEN accounts_attemptcount.{column} > 0 THEN accounts_attemptcount.{column} - 1 ELSE 0 END"
-PATIENCE, PAUSE = 2.0, 0.1  # seconds that an attempt waits for others of its IP address, and between two looks
+LONGEST_WAIT, PAUSE = 2.0, 0.1  # seconds that an attempt waits for others of its IP address, and between two looks
 # A waiting attempt holds a thread of this process, and others need theirs.
 WAITING = BoundedSemaphore(4)
 
@@ -134,7 +134,7 @@ def attempting(attempt: Attempt) -> Iterator[PendingAttempt]:
     refused = _take(windows, under_way=True)
     if refused and all(each.may_pass for each in refused) and WAITING.acquire(blocking=False):
         try:
-            give_up = monotonic() + PATIENCE
+            give_up = monotonic() + LONGEST_WAIT
             while refused and all(each.may_pass for each in refused) and monotonic() < give_up:
                 sleep(PAUSE)
                 refused = _take(windows, under_way=True)

@@ -99,7 +99,7 @@ class Delivery(models.Model):
 class DisclosedField(TypedDict):
     """One field that a destination was sent: the attribute and the fact behind it, and when.
 
-    `digest` is a keyed fingerprint of the value, empty while it is in doubt whether a newer one arrived. `is_match`: it was
+    `digest` is a keyed fingerprint of the value, empty while it is uncertain whether a newer one arrived. `is_match`: it was
     sent for recognition only. Rows of earlier versions have neither these nor `transform`.
     """
 

@@ -94,12 +94,12 @@ class ConnectionWatch:
         """Look at every connection once, and close those that must go."""
         connections = self._connections(now)
         crowded = len(connections) > CROWDED * self.max_connections
-        patience = CROWDED_FACTOR if crowded else 1.0
+        factor = CROWDED_FACTOR if crowded else 1.0
         sites: defaultdict[str, list[tuple[float, AcceptedConnection]]] = defaultdict(list)
         for connection in connections:
             record = self.exchanges.peers.get(connection.peer)
             waiting = _seconds_waiting(connection, record, now)
-            if _is_silent(record, waiting, patience) or self._takes_nothing(connection, record, now):
+            if _is_silent(record, waiting, factor) or self._takes_nothing(connection, record, now):
                 self.close(connection)
             elif not connection.is_proxy:
                 sites[connection.site].append((waiting, connection))
@@ -208,11 +208,11 @@ def _seconds_waiting(connection: AcceptedConnection, record: PeerRecord | None, 
     return now - max(connection.accepted_at, record.ended_at)
 
 
-def _is_silent(record: PeerRecord | None, waiting: float, patience: float) -> bool:
+def _is_silent(record: PeerRecord | None, waiting: float, factor: float) -> bool:
     """Return whether it has no request under way, and had none for too long. Requests have their own deadlines."""
     if record is None:
-        return waiting > FIRST_REQUEST_SECONDS * patience
-    return not record.under_way and waiting > IDLE_SECONDS * patience
+        return waiting > FIRST_REQUEST_SECONDS * factor
+    return not record.under_way and waiting > IDLE_SECONDS * factor
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def save_and_evaluate(
 
 @transaction.atomic
 def evaluate_saved(segment: Segment) -> int:
-    """Evaluate a saved segment for every customer, and choose questions with it in mind. Returns how many moved.
+    """Evaluate a saved segment for every customer, and choose questions that tell its members apart. Returns how many moved.
 
     Destinations are not notified of the members a new or changed segment starts with: an export or a backfill sends
     those. They are of members who leave.

@@ -222,13 +222,13 @@ class _Heartbeat:
 
     def __enter__(self) -> None:
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread = threading.Thread(target=self._extend, daemon=True)
         self.thread.start()
 
     def __exit__(self, *exc: object) -> None:
         self.over.set()
 
-    def _beat(self) -> None:
+    def _extend(self) -> None:
         while not self.over.wait(LEASE.total_seconds() / 3):
             with suppress(DatabaseError):
                 _owned(self.job).filter(state=Job.State.RUNNING).update(leased_until=timezone.now() + LEASE)
