@@ -62,6 +62,15 @@ def test_backup_is_no_sign_of_a_worker(home):
     assert result("worker") == ("FAIL", "worker_silent")
 
 
+def test_task_that_did_not_finish_within_two_periods_is_named(home):
+    now = timezone.now()
+    task = PeriodicTask.objects.create(task="retention", begun_at=now, unfinished_since=now - dt.timedelta(days=1))
+    assert result("tasks") == ("ok", "")
+
+    PeriodicTask.objects.filter(pk=task.pk).update(unfinished_since=now - dt.timedelta(days=3))
+    assert result("tasks") == ("FAIL", "tasks_unfinished")
+
+
 def test_job_that_waits_too_long_is_named_unless_its_queue_is_paused(home):
     now = timezone.now()
     job = Job.objects.create(kind="deliver", queue="slow", due_at=now - dt.timedelta(minutes=5))

@@ -34,6 +34,7 @@ from .running_checks import (
     check_certificate,
     check_lag,
     check_mail,
+    check_tasks,
     check_web,
     check_worker,
 )
@@ -233,6 +234,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "leftovers": _leftovers,
     "web": check_web,
     "worker": check_worker,
+    "tasks": check_tasks,
     "queues": check_lag,
     "jobs": _jobs,
     "inbox": _inbox,

@@ -17,8 +17,11 @@ from django.utils import timezone
 
 from regulars.base.addresses import is_local
 from regulars.base.jobs.models import OPEN, Job, PeriodicTask, Queue
+from regulars.base.jobs.run_jobs import CLOCKS_DIFFER, unfinished_tasks
+from regulars.base.jobs.schedule import SCHEDULE
 from regulars.base.mail_server import sends_to_files
 from regulars.events.models import InboxItem
+from regulars.interfaces.worker import work  # noqa: F401 - its tasks register themselves
 from regulars.serving.tls import Certificate
 from regulars.usecases import account_mails
 
@@ -68,7 +71,8 @@ def check_web() -> CheckResult:
 
 def check_worker() -> CheckResult:
     """Look at the last beginning of a task that begins every minute while a worker runs."""
-    last = PeriodicTask.objects.exclude(task=BACKUP).aggregate(last=Max("begun_at"))["last"]
+    begun = PeriodicTask.objects.exclude(task=BACKUP).filter(begun_at__lte=timezone.now() + CLOCKS_DIFFER)
+    last = begun.aggregate(last=Max("begun_at"))["last"]
     if last is None:
         return fail("worker", "worker_silent", "worker: none has run yet. Start `regulars worker` or `regulars start`")
     age = timezone.now() - last
@@ -79,6 +83,15 @@ def check_worker() -> CheckResult:
             f"worker: the last sign of one is {_span(age)} old. Start `regulars worker` or `regulars start`",
         )
     return ok("worker", f"worker: last sign {_span(age)} ago")
+
+
+def check_tasks() -> CheckResult:
+    """Name periodic tasks that did not finish within twice their period."""
+    late = unfinished_tasks({task: every for task, (every, _) in SCHEDULE.items()})
+    if late:
+        sentence = f"tasks: not finished within twice their period: {', '.join(late)}. The worker's log says why"
+        return fail("tasks", "tasks_unfinished", sentence)
+    return ok("tasks", "tasks: each finished within twice its period")
 
 
 def check_lag() -> CheckResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from regulars.base import clock
 
@@ -71,10 +72,14 @@ class Queue(models.Model):
 
 
 class PeriodicTask(models.Model):
-    """The last start of a periodic task; one row per task, so that only one of several workers runs it."""
+    """The last start of a periodic task; one row per task, so that only one of several workers runs it.
+
+    `unfinished_since` is the end of its last run that finished, or when its row was made.
+    """
 
     task = models.CharField(max_length=64, primary_key=True)
     begun_at = models.DateTimeField()
+    unfinished_since = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return self.task

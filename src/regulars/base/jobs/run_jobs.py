@@ -9,12 +9,12 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from .models import FINISHED, READY, Job, PeriodicTask, Queue
@@ -26,6 +26,11 @@ log = logging.getLogger("regulars.jobs")
 LEASE = dt.timedelta(seconds=60)
 LOOKS = 100  # at jobs behind another of their key, which are put aside, before the worker turns to something else
 DELETED_AT_ONCE = 1000
+RETRY_UNFINISHED = dt.timedelta(
+    minutes=45
+)  # within the hour, and no earlier: a long task that still runs would run twice
+CLOCKS_DIFFER = dt.timedelta(minutes=5)
+TURN = dt.timedelta(minutes=3)  # a task waits for its turn behind others
 # The first due job of each queue, by as many steps in the index `jobs_ready` as there are queues with jobs. Neither database
 # finds the different values of a column without reading all its rows, unless it is led from one to the next.
 READY_IN_SQL = "finished_at IS NULL AND leased_until IS NULL AND put_aside_at IS NULL"
@@ -156,12 +161,36 @@ def mark_done(numbers: Iterable[int]) -> None:
 
 
 def run_periodically(task: str, every: float) -> bool:
-    """Return whether this worker should run the task now: true once per `every` seconds over all workers."""
+    """Return whether this worker should run the task now: true once per `every` seconds over all workers.
+
+    A task that did not finish (it failed, or its worker was killed) is due within the hour. So is one that began in the
+    future: a clock was ahead. Clocks of two machines may differ by `CLOCKS_DIFFER`.
+    """
     now = timezone.now()
-    if PeriodicTask.objects.get_or_create(task=task, defaults={"begun_at": now})[1]:
+    before = {"begun_at": now, "unfinished_since": now - dt.timedelta(microseconds=1)}
+    if PeriodicTask.objects.get_or_create(task=task, defaults=before)[1]:
         return True
-    due = now - dt.timedelta(seconds=every)
-    return PeriodicTask.objects.filter(task=task, begun_at__lte=due).update(begun_at=now) == 1
+    period = dt.timedelta(seconds=every)
+    ended = Q(begun_at__lte=now - period) | Q(begun_at__gt=now + CLOCKS_DIFFER)
+    unfinished = Q(begun_at__lte=now - min(period, RETRY_UNFINISHED), unfinished_since__lt=F("begun_at"))
+    if not PeriodicTask.objects.filter(ended | unfinished, task=task).update(begun_at=now):
+        return False
+    PeriodicTask.objects.filter(task=task, unfinished_since__gte=now).update(
+        unfinished_since=before["unfinished_since"]
+    )
+    return True
+
+
+def record_end(task: str) -> None:
+    """Record that a periodic task finished."""
+    PeriodicTask.objects.filter(task=task).update(unfinished_since=timezone.now())
+
+
+def unfinished_tasks(periods: Mapping[str, float]) -> list[str]:
+    """Return the periodic tasks that did not finish within twice their period, by name."""
+    now = timezone.now()
+    since = dict(PeriodicTask.objects.filter(task__in=periods).values_list("task", "unfinished_since"))
+    return sorted(task for task, at in since.items() if now - at > 2 * dt.timedelta(seconds=periods[task]) + TURN)
 
 
 def record_run(task: str) -> None:

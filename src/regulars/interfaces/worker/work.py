@@ -15,7 +15,7 @@ from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.predecessors import bring_back_forgotten
-from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
+from regulars.base.jobs.run_jobs import delete_finished_jobs, record_end, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MINUTE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
@@ -128,9 +128,17 @@ def _work() -> float:
 
 
 def work_once() -> int:
-    """Process the inbox, then jobs, then periodic tasks. Returns how much was done."""
+    """Process the inbox, then jobs, then periodic tasks. Returns how much was done.
+
+    A periodic task that fails stops no other.
+    """
     done = process_inbox() + run_due(limit=20)
     for name, (every, begin) in list(SCHEDULE.items()):
         if run_periodically(name, every):
-            begin()
+            try:
+                begin()
+            except Exception:  # tried again within the hour
+                log.exception("periodic task %s failed", name)
+            else:
+                record_end(name)
     return done
