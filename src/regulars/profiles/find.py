@@ -135,7 +135,7 @@ def is_email_taken(email: str, but: Account | None = None) -> bool:
 
 
 def hold_address(account: Account, *, proved: bool = False) -> None:
-    """Save that this account has its address, and no other one. Whoever gives an account an address calls it at once.
+    """Save that this account has its address, and no other one. Code that gives an account an address calls it at once.
 
     The database keeps the address once, whatever other requests write meanwhile. A customer who has just `proved` it takes it
     from an account that does not sign in by it: an application may have written it there. Raises `Conflict("email_taken")`.

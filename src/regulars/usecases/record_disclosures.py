@@ -110,7 +110,7 @@ def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:
 def record_api_reading(client_id: str, purpose: str, given: Mapping[int, Collection[str]]) -> None:
     """Record what an application of another company is about to read at an API: profile id → names of what it is given.
 
-    The company's own back end is the controller itself: what it reads is disclosed to nobody. Once a day for each customer.
+    The company's own back end is the controller itself: what it reads is no disclosure. Once a day for each customer.
     """
     client = find_client(client_id)
     if client is None or client.first_party or not given:
