@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
+from django.db import transaction
+
 from regulars.base import clock
 from regulars.base.conditions.document_terms import Terms, terms_of
 
@@ -16,6 +18,7 @@ from .known_customers import ASSERTED_BY, without_weak_contacts
 from .models import Attribute, Fact, Identity, Profile
 from .premises import fallen
 from .resolve import KnownFact, Value, resolve_all
+from .row_locks import hold
 
 T = TypeVar("T", Fact, Identity)
 EVERY_INTEREST = "*"  # in `Profile.closed_interests`
@@ -35,7 +38,13 @@ def rebuild(profile: Profile) -> dict[str, Any]:
 
 
 def rebuild_all(profiles: list[Profile]) -> None:
-    """Derive and save the documents of many profiles in as many queries as for one."""
+    """Derive and save the documents of many profiles in as many queries as for one. Raises `NotFound("customer_erased")`."""
+    with transaction.atomic(savepoint=False):
+        hold(profiles)  # before the facts are read
+        _rebuild(profiles)
+
+
+def _rebuild(profiles: list[Profile]) -> None:
     attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
     facts = _by_profile(Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("id"))
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))

@@ -21,6 +21,7 @@ from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identit
 from .document import rebuild
 from .known_customers import ANONYMOUS
 from .models import Fact, Identity, Profile
+from .row_locks import holding
 
 DATABASE = "auth0"  # the strategy of customers who sign in by an e-mail address
 NOT_FOR_LOGIN = ("anonymous", "external")  # providers of ids that events name customers by
@@ -184,14 +185,15 @@ def get_or_create_by_identity(
     try:
         with transaction.atomic():
             profile = Profile.objects.create(user_id=f"{provider}|{provider_user_id}")
-            add_identity(
-                profile,
-                provider,
-                provider_user_id,
-                connection=connection,
-                is_social=is_social,
-                asserted_by=asserted_by,
-            )
+            with holding({profile.pk: profile}):
+                add_identity(
+                    profile,
+                    provider,
+                    provider_user_id,
+                    connection=connection,
+                    is_social=is_social,
+                    asserted_by=asserted_by,
+                )
             return profile, True
     except IntegrityError:
         existing = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")

@@ -25,6 +25,7 @@ from .known_customers import is_known_customer
 from .models import Attribute, Fact, Profile, RefusedGuess
 from .premises import fallen
 from .resolve import KnownFact, expired, resolve
+from .row_locks import hold
 from .values import fit
 
 log = logging.getLogger("regulars.profiles")
@@ -113,6 +114,7 @@ def learn_all(
     `first_of_equal`: consent → the one that it repeats (`consent.fold`); a fact is under the decision that came first.
     """
     profiles = {profile.pk: profile for profile, _ in news_of_many}
+    hold(profiles.values())
     writer = _FactWriter(list(profiles.values()), first_of_equal or {})
     direct = writer.write((profile, new) for profile, news in news_of_many for new in news)
     premises = direct + writer.confirmed
@@ -130,6 +132,7 @@ def learn_all(
 @transaction.atomic
 def conclude_again(profiles: Sequence[Profile]) -> list[Fact]:
     """Write what follows from the facts of these profiles today: bands of ages change on birthdays."""
+    hold(profiles)
     writer = _FactWriter(list(profiles), {})
     by_id = {profile.pk: profile for profile in profiles}
     premises = [
@@ -172,10 +175,12 @@ def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
     }
 
 
+@transaction.atomic(savepoint=False)
 def retract(profile: Profile, facts: Sequence[Fact], why: str) -> None:
     """Mark facts of one profile as retracted, with everything concluded from them. Facts are not deleted here."""
     if not facts:
         return
+    hold([profile])
     closure = {fact.pk for fact in facts}
     for fact in profile.facts.filter(retracted_at=None).exclude(derived_from=[]).order_by("id"):
         if closure.intersection(fact.derived_from):

@@ -43,6 +43,7 @@ from regulars.profiles.contacts import typed_before
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.learn import NewFact, conclude_again, learn_all, retract
 from regulars.profiles.models import Fact, Profile
+from regulars.profiles.row_locks import copy_columns, holding
 from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
@@ -88,7 +89,7 @@ class _Unit:
             if getattr(row, _OUTDATED):
                 self.mark_changed({row.pk})
             mine = self.rows[row.pk] = given.get(row.pk, row)
-            _copy_columns(row, mine)
+            copy_columns(row, mine)
         targets = {row.merged_into_id for row in self.rows.values() if row.merged_into_id}
         return targets - self.rows.keys()
 
@@ -323,12 +324,13 @@ def changes(who: Who | Iterable[Who], reason: str) -> Iterator[Changes]:
             if not missing:
                 if isinstance(who, Profile | int):
                     unit.find(who)
-                token = _current.set(unit)
-                try:
-                    yield Changes(unit, given, reason)
-                finally:
-                    _current.reset(token)
-                unit.follow()
+                with holding(unit.rows):
+                    token = _current.set(unit)
+                    try:
+                        yield Changes(unit, given, reason)
+                    finally:
+                        _current.reset(token)
+                    unit.follow()
                 return
             # Merged between the caller's reading and the lock: give the locks back, so that the order stays ascending.
             transaction.set_rollback(True)
@@ -353,7 +355,7 @@ def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
         raise
     for each in given:
         if isinstance(each, Profile) and (row := unit.rows.get(each.pk)) is not None and row is not each:
-            _copy_columns(row, each)
+            copy_columns(row, each)
 
 
 def evaluate_for_every_customer(segment: Segment, *, deliver_entered: bool) -> int:
@@ -396,8 +398,3 @@ def _locked() -> QuerySet[Profile]:
 
 
 _one = CompiledQuery(lambda: _locked().filter(pk=param("id")))
-
-
-def _copy_columns(row: Profile, target: Profile) -> None:
-    for field in Profile._meta.concrete_fields:
-        setattr(target, field.attname, getattr(row, field.attname))
