@@ -52,7 +52,7 @@ def _rebuild(profiles: list[Profile]) -> None:
     for profile in profiles:
         named = identities.get(profile.pk, [])
         # First, because who named a customer decides what counts of them.
-        profile.document = {
+        own = {
             "identities": [
                 {
                     "connection": identity.connection or identity.provider,
@@ -64,11 +64,13 @@ def _rebuild(profiles: list[Profile]) -> None:
             ],
             ASSERTED_BY: [identity.asserted_by for identity in named],
         }
+        profile.document = dict(own)
         believed = without_weak_contacts(profile, facts.get(profile.pk, []))
         values = winners([fact for fact in believed if is_open(profile, fact)], attributes, now)
         for key, value in sorted(values.items()):
             attribute = attributes.get(key)
             put(profile.document, (attribute and attribute.metadata_path) or key, value.value)
+        profile.document |= own  # no attribute of these names takes their place
         profile.updated_at = now
         profile.terms = account_terms(profile)
         profile.changes_at = next_change(facts.get(profile.pk, []), now)
