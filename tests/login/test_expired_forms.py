@@ -9,6 +9,8 @@ from bs4 import BeautifulSoup
 from django.test import Client
 from tests.login.conftest import PASSWORD
 
+from regulars.base.errors import Unavailable
+
 pytestmark = pytest.mark.django_db
 CREDENTIALS = {"email": "dina@example.com", "password": PASSWORD}
 
@@ -131,6 +133,36 @@ def test_exception_has_a_page_too(standard_setup, monkeypatch, path, has_json):
         assert answer.json()["statusCode"] == 500
     else:
         assert "<h1>Something went wrong</h1>" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "fails"),
+    [
+        ("/oauth/token", "regulars.interfaces.oidc.token_endpoints.read_parameters"),
+        ("/oauth/revoke", "regulars.interfaces.oidc.token_endpoints.read_parameters"),
+        ("/dbconnections/signup", "regulars.interfaces.login.embedded.request._read"),
+        ("/co/authenticate", "regulars.interfaces.login.embedded.request._read"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("fault", "status", "error"),
+    [
+        (RuntimeError("a fault of ours"), 500, "server_error"),
+        (Unavailable("journal_not_written", "This was not recorded."), 503, "temporarily_unavailable"),
+    ],
+)
+def test_exception_at_an_endpoint_for_programs_answers_json(
+    standard_setup, monkeypatch, path, fails, fault, status, error
+):
+    def fail(*args: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(fails, fail)
+    answer = Client(raise_request_exception=False).post(path, {}, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert "a fault of ours" not in answer.content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
 
 
 def test_exception_without_a_database_still_has_a_page(standard_setup, monkeypatch):

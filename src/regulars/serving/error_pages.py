@@ -22,6 +22,8 @@ from regulars.interfaces.pages.navigation import message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer
 
+from .api_fast_path import VIEWS as PROGRAM_VIEWS
+
 log = logging.getLogger("regulars.serving")
 API, CONSOLE = "/api/", "/console"
 # Pages that end with a session. A customer who has one by now goes on to where the page would have led.
@@ -158,6 +160,10 @@ def _error(request: HttpRequest, status: int, words: tuple[str, str]) -> HttpRes
     if request.path.startswith(API):
         codes = {400: "invalid_uri", 403: "insufficient_scope", 404: "not_found"}
         return error_response(ApiError(status, codes.get(status, "internal_error"), f"{title}. {sentence}"))
+    view = PROGRAM_VIEWS.get(request.path_info) or getattr(request.resolver_match, "func", None)
+    if failed := getattr(view, "failed", None):  # an endpoint for programs
+        answer: HttpResponse = failed(request, status, f"{title}. {sentence}")
+        return answer
     if _is_below(request.path, (CONSOLE,)):
         response = error_page(request, title, sentence, status)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY

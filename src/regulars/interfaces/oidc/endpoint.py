@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from regulars.base.errors import Unavailable
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.oauth.client_authentication import named_client
 from regulars.oauth.dialect import TELEMETRY, TELEMETRY_HEADER, Answers, dialect_of
 from regulars.oauth.protocol_errors import OAuthError
 
+log = logging.getLogger("regulars.oidc")
 View = Callable[[HttpRequest], HttpResponse]
 EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
 ALLOWED_HEADERS = f"Authorization, Content-Type, {TELEMETRY_HEADER}, DPoP"
@@ -48,13 +52,27 @@ def endpoint(*methods: str) -> Callable[[View], View]:
                 except OAuthError as error:
                     answers = error.answers or _dialect_of(request)
                     response = json_response(error.body(answers), error.status(answers), error.headers)
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-            return response
+                except Unavailable as error:
+                    log.error("%s: %s", error.code, error.message)
+                    return failed(request, HTTPStatus.SERVICE_UNAVAILABLE, error.message)
+            return _open(response)
 
+        answer.failed = failed  # type: ignore[attr-defined]  # read by `serving.error_pages`
         return answer
 
     return decorate
+
+
+def failed(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    """Answer a program where a view failed, by a fault of ours or because something does not work now (503)."""
+    code = "temporarily_unavailable" if status == HTTPStatus.SERVICE_UNAVAILABLE else "server_error"
+    return _open(json_response({"error": code, "error_description": sentence}, status))
+
+
+def _open(response: HttpResponse) -> HttpResponse:
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    return response
 
 
 def json_response(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

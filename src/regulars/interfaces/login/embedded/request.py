@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -69,9 +70,17 @@ def embedded_endpoint(*, browsers_only: bool = False) -> Callable[[Callable[[Emb
             add_never_cache_headers(response)
             return _open_to(response, origin)
 
+        answer.failed = _failed  # type: ignore[attr-defined]  # read by `serving.error_pages`
         return answer
 
     return decorate
+
+
+def _failed(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
+    code = "temporarily_unavailable" if status == HTTPStatus.SERVICE_UNAVAILABLE else "server_error"
+    response = JsonResponse(EmbeddedLoginError(code, sentence).body, status=status)
+    add_never_cache_headers(response)
+    return _open_to(response, request.headers.get("Origin", ""))
 
 
 def find_embedding(client_id: str) -> Client | None:
