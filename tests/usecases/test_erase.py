@@ -21,7 +21,6 @@ from tests.receivers import receiving
 
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.models import EmailCode
-from regulars.base.errors import Unavailable
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
@@ -43,7 +42,7 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Identity, Profile, ProviderAnswer
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver, personal_data  # noqa: F401 - its handlers register themselves
-from regulars.usecases.decide_consent import decide
+from regulars.usecases.complete_social_login import proved_email
 from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import process_inbox
@@ -89,6 +88,12 @@ def marked(standard_setup):
     with changes(profile, "test") as c:
         c.refresh()
     return profile
+
+
+def proves_address(profile):
+    with changes(profile, "test") as c:
+        c.learn(proved_email(EMAIL))
+        c.refresh()
 
 
 def arrives(number, **message):
@@ -252,10 +257,11 @@ def test_who_signed_up_again_afterwards_is_not_erased_by_the_replay(home, marked
 
 
 def test_27_new_sign_up_starts_empty_and_stays_suppressed_for_lists(home, marked):
+    proves_address(marked)
     record(marked, Decision("message", "withdrawn", "profile"))
     erase_customer(marked, "customer")
     again, made = get_or_create_by_identity("google-oauth2", f"{MARK}-0001")
-    learn(again, [NewFact("email", EMAIL, "declared", "app:signin")])
+    proves_address(again)
 
     record(again, Decision("message", "imported", "import", evidence={"list": "2025"}))
 
@@ -382,13 +388,11 @@ def kept_traces(address):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_mails_of_the_erased_go_when_the_journal_cannot_be_written(home, marked):
-    decide(marked, Decision("message", "refused", "profile"))
+def test_mails_of_the_erased_go_when_the_list_of_erasures_cannot_be_written(home, marked):
     EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])
-    (home / "journal.jsonl").unlink()
-    (home / "journal.jsonl").mkdir()
+    (home / FILE).mkdir()
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(OSError, match=FILE):
         erase_customer(marked)
 
     assert not Profile.objects.filter(pk=marked.pk).exists()
