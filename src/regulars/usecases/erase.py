@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
@@ -24,18 +24,17 @@ from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.contacts import facts_with, profiles_without_account, proved_contacts
 from regulars.profiles.find import canonical_profile
-from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
+from regulars.profiles.models import Fact, Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
-from .merge import ANONYMOUS as BROWSER
 from .personal_data import (
-    CLAIMED,
     NO_NAMES,
     Names,
     count,
     delete_mails,
     end_sessions,
     identifiers_of,
+    nameless,
     names_of,
     rows_of,
     sweep,
@@ -92,12 +91,12 @@ def erase_nameless_visitors(visitors: QuerySet[Profile]) -> int:
     For the retention: all in one transaction with one proof and one removal from the lake. No text is searched for them:
     what may hold the id of a browser (a message, a job, a refused event) is kept for a shorter time than a visitor.
     """
-    found = list(_nameless(visitors).values_list("pk", flat=True))
+    found = list(nameless(visitors).values_list("pk", flat=True))
     both = Profile.objects.filter(pk__in=found) | Profile.objects.filter(merged_into__in=found)
     locked = list(both.select_for_update().order_by("pk"))
     # Who signed in, gave a name or came back before they were locked is no longer one of them.
     people: dict[int, list[Profile]] = {
-        number: [] for number in _nameless(visitors).filter(pk__in=found).values_list("pk", flat=True)
+        number: [] for number in nameless(visitors).filter(pk__in=found).values_list("pk", flat=True)
     }
     for each in locked:
         people.get(each.merged_into_id or each.pk, []).append(each)
@@ -109,12 +108,6 @@ def erase_nameless_visitors(visitors: QuerySet[Profile]) -> int:
     erasure.disclosures = [row.pk for row in queue_erasure_requests(everybody)]
     _finish(erasure, people.values(), NO_NAMES, keep_events=False)
     return len(people)
-
-
-def _nameless(visitors: QuerySet[Profile]) -> QuerySet[Profile]:
-    names = Fact.objects.filter(profile=OuterRef("pk"), attribute__in=CLAIMED)
-    ids = Identity.objects.filter(profile=OuterRef("pk")).exclude(provider=BROWSER)
-    return visitors.filter(~Exists(names), ~Exists(ids), account=None)
 
 
 def _finish(erasure: Erasure, people: Collection[list[Profile]], names: Names, *, keep_events: bool) -> None:

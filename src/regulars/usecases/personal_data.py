@@ -17,7 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Concat, Substr
 
@@ -31,6 +31,7 @@ from regulars.events.models import Event, InboxItem
 from regulars.profiles.contacts import EMAIL, PHONE, contact_of
 from regulars.profiles.models import Fact, Identity, Profile
 
+from .merge import ANONYMOUS as BROWSER
 from .sign_out import session_store
 
 if TYPE_CHECKING:
@@ -222,6 +223,13 @@ def names_of(profiles: Sequence[Profile]) -> Names:
         claimed |= {str(value) for value in profile.facts.filter(attribute__in=CLAIMED).values_list("value", flat=True)}
     names = (sure | (claimed - _names_of_others(claimed, profiles))) - {""}
     return Names(frozenset(filter(_is_unmistakable, names)), frozenset(names))
+
+
+def nameless(visitors: QuerySet[Profile]) -> QuerySet[Profile]:
+    """Return those of whom no name is known but the ids of browsers."""
+    named = Fact.objects.filter(profile=OuterRef("pk"), attribute__in=CLAIMED)
+    known = Identity.objects.filter(profile=OuterRef("pk")).exclude(provider=BROWSER)
+    return visitors.filter(~Exists(named), ~Exists(known), account=None)
 
 
 def _is_unmistakable(name: str) -> bool:
