@@ -268,6 +268,7 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
         machine.run("backup", tmp_path / "kept.tar.gz")
         machine.run("erase", "auth0|chika0123456789", "--yes")
         new = machine_like(empty, tmp_path / "new", DATABASE_URL=second)
+        new.run("setup")
         machine.run(code=SAYS_NO)
         words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list, "--journal", machine.journal)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 
 import pytest
 
@@ -114,18 +115,39 @@ def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, s
     assert chika.document["user_metadata"] == {"colour": "red", "shoe": {"size": 42}}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_login_whose_deletion_by_a_rule_the_journal_cannot_take_happens_once(chika, shop, settings, tmp_path):
-    settings.HOME = tmp_path
+def logs_in_with_a_rule_that_deletes(chika, shop, breaks):
+    """Log in twice: the rule writes a colour, and takes it away when the journal is broken. Returns the decisions of the second."""
     write = "function (u, c, cb) {{ auth0.users.updateUserMetadata(u.user_id, {{colour: {0}}}); cb(null, u, c); }}"
     save_rule("Colour", script=write.format("'red'"))
     go(chika, shop)
     save_rule("Colour", script=write.format("null"))
-    (tmp_path / "journal.jsonl").mkdir()
+    breaks()
     issued = []
     log_in(Login(chika, shop, visit(), ["openid"], LoginProgress()), issued.append)
-
     chika.refresh_from_db()
+    return issued
+
+
+@pytest.mark.django_db(transaction=True)
+def test_login_goes_on_without_a_deletion_by_a_rule_that_the_journal_cannot_take(chika, shop, settings, tmp_path):
+    settings.HOME = tmp_path
+    logs_in_with_a_rule_that_deletes(chika, shop, (tmp_path / "journal.jsonl").mkdir)
+
+    assert chika.document["user_metadata"] == {"colour": "red"}
+    assert (chika.logins_count, len(timeline(chika.pk))) == (2, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_login_whose_deletion_by_a_rule_fails_in_the_journal_after_its_commit_happens_once(
+    chika, shop, settings, tmp_path, monkeypatch
+):
+    def fail(*args: object) -> None:
+        raise OSError("the disk is full by now")
+
+    settings.HOME = tmp_path
+    breaks = partial(monkeypatch.setattr, "regulars.consent.journal.append", fail)
+    issued = logs_in_with_a_rule_that_deletes(chika, shop, breaks)
+
     assert "colour" not in chika.document.get("user_metadata", {})
     assert (len(issued), chika.logins_count, len(timeline(chika.pk))) == (1, 2, 2)
 
