@@ -242,6 +242,7 @@ def test_the_registry_is_the_one_that_npm_would_ask(nowhere: Path, monkeypatch: 
     assert registry() == "https://mirror.example/npm/"
 
 
+@pytest.mark.django_db  # commands refuse a database of a newer version
 @pytest.mark.parametrize("npm", ["", "echo undefined", "exit 1", "exec /bin/sleep 60"])
 def test_without_any_registry_the_command_says_how_to_name_one(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, npm: str
@@ -258,6 +259,7 @@ def test_without_any_registry_the_command_says_how_to_name_one(
     assert ".npmrc" in said.output
 
 
+@pytest.mark.django_db
 def test_a_registry_that_drips_is_given_up(npm: Receiver) -> None:
     npm.answers[:] = [Answer(wait=5.0)]
 
@@ -266,6 +268,7 @@ def test_a_registry_that_drips_is_given_up(npm: Receiver) -> None:
     assert (said.exit_code, "(registry_too_slow)" in said.output) == (1, True)
 
 
+@pytest.mark.django_db
 def test_the_command_line_adds_and_lists(npm: Receiver) -> None:
     added = CliRunner().invoke(main, ["rules", "modules", "add", "greeting@2.1.0"])
     listed = CliRunner().invoke(main, ["rules", "modules", "list"])

@@ -101,7 +101,7 @@ def test_an_application_and_a_rule_write_beside_a_sign_in_and_nothing_is_lost():
 
 
 def test_learning_without_a_unit_waits_for_the_customers_row():
-    """Of two who learn at once the later one reads the facts of the earlier, whoever calls."""
+    """Of two who learn at once the later one reads the facts of the earlier, from any caller."""
     from regulars.profiles.learn import NewFact, learn, retract
 
     complete_social_login(vouched("google-oauth2", "1001"))
