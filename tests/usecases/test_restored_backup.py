@@ -219,20 +219,17 @@ def test_deleted_fact_stays_deleted_and_no_other_source_enters_it_again(chika):
 
 
 def test_corrected_fact_keeps_the_corrected_value(chika):
+    names = chika.facts.filter(attribute="given_name").order_by("collected_at", "pk")
+    names = names.values_list("value", "source", "collected_at", "reason")
     with after_the_backup() as since:
         correct(chika, "given_name", "Chikara", reason="typing error", staff="ana")
         correct(chika, "given_name", "Chikako")
-        before = list(
-            chika.facts.filter(attribute="given_name").values_list("value", "source", "collected_at", "reason")
-        )
+        before = list(names.all())
 
     since.restore()
 
     assert Profile.objects.get(pk=chika.pk).document["given_name"] == "Chikako"
-    assert (
-        list(chika.facts.filter(attribute="given_name").values_list("value", "source", "collected_at", "reason"))
-        == before
-    )
+    assert list(names.all()) == before
 
 
 def test_correction_that_was_deleted_later_stays_deleted(chika):
