@@ -5,11 +5,9 @@ A customer is known when they have an account, or when a list, a server's key, a
 
 from __future__ import annotations
 
-import itertools
-import json
-
 import pytest
 from django.utils import timezone
+from tests.usecases.test_public_keys import sending
 from tests.usecases.test_restored_backup import after_the_backup
 from tests.usecases.test_same_person import PHONE, allow, contact, customer, prove_by_api
 
@@ -19,7 +17,7 @@ from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.models import ConsentEvent, Restriction
 from regulars.consent.record import Decision
 from regulars.consent.view import may, view
-from regulars.events.models import InboxItem, Source
+from regulars.events.models import Source
 from regulars.events.sources import replace_key
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.contacts import holders_of
@@ -32,12 +30,10 @@ from regulars.usecases.decide_consent import decide
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.identity_conflicts import join, open_conflicts
 from regulars.usecases.import_consents import import_consents
-from regulars.usecases.process_event import process_inbox
 from regulars.usecases.restrict import restrict
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
-NUMBERS = itertools.count(1)
 MALLORYS, THEIRS = "mallory@example.com", "dov@example.com"
 OWN_NUMBER = "+351 900 000 001"
 TRAITS = {"email": {"email": MALLORYS}, "phone_number": {"phone": OWN_NUMBER}}
@@ -53,21 +49,7 @@ def sender(slug: str, kind: str = "public"):
     if source.kind != kind:
         replace_key(slug, kind)
         source.refresh_from_db()
-
-    def deliver(type_: str = "identify", **message: object) -> InboxItem:
-        item = InboxItem.objects.create(
-            source=source,
-            message_id=f"m-{next(NUMBERS)}",
-            type=type_,
-            body=json.dumps({"type": type_, **message}),
-            received_at=timezone.now(),
-        )
-        while process_inbox():
-            pass
-        item.refresh_from_db()
-        return item
-
-    return deliver
+    return sending(source)
 
 
 @pytest.fixture
