@@ -32,6 +32,8 @@ os.environ.setdefault("REGULARS_DEMO", "1")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 # Nothing listens there, so no test uses the public registry of npm.
 os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
+# The commands and servers of the tests are hundreds of processes; without byte code each compiles every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import django
 import hypothesis
