@@ -10,7 +10,7 @@ from regulars.rules.named_hosts import hosts_in, named_hosts
 from regulars.rules.save import save_rule
 from regulars.rules.templates import all_templates
 
-FROM_AN_ANSWER = {"eu.salesforce.example"}  # the first answer tells where to go on
+FROM_AN_ANSWER = {"eu.my.salesforce.com"}  # the first answer tells where to go on
 
 
 def is_named(url: str, named: set[str]) -> bool:

@@ -14,13 +14,13 @@ EXAMPLES = [(template, example) for template in all_templates() for example in t
 
 
 @pytest.mark.parametrize(("template", "example"), EXAMPLES, ids=[f"{t.key}: {e.name}" for t, e in EXAMPLES])
-def test_a_template_does_what_its_example_says(db: None, template: Template, example: Example) -> None:
+def test_a_template_does_what_its_example_says(standard_setup: None, template: Template, example: Example) -> None:
     enable_template(template.key, example.settings)
 
     assert run_example(template, example).problems == []
 
 
-def test_an_example_that_is_not_true_says_how(db: None) -> None:
+def test_an_example_that_is_not_true_says_how(standard_setup: None) -> None:
     template = get_template("zapier-new-customer")
     example = template.examples[0]
     wrong = {**example.http[0], "sends": ["something else"], "headers": {"x-a": "b"}}
@@ -59,7 +59,7 @@ def test_every_template_says_why_and_shows_a_case_where_it_does_nothing() -> Non
         assert len(template.examples) >= 2
 
 
-def test_a_template_switched_on_runs_at_the_next_login(db: None) -> None:
+def test_a_template_switched_on_runs_at_the_next_login(standard_setup: None) -> None:
     enable_template("loyalty-tier-claim", {"CLAIM": "https://shop.example/tier"})
 
     outcome = run("login", {"user_id": "auth0|chika"}, {}, profile_id=None)
@@ -67,7 +67,7 @@ def test_a_template_switched_on_runs_at_the_next_login(db: None) -> None:
     assert outcome.id_token_claims == {"https://shop.example/tier": "bronze"}
 
 
-def test_template_that_is_there_is_not_made_again(db: None) -> None:
+def test_template_that_is_there_is_not_made_again(standard_setup: None) -> None:
     first = enable_template("loyalty-tier-claim")
 
     with pytest.raises(Conflict) as refused:
@@ -77,11 +77,11 @@ def test_template_that_is_there_is_not_made_again(db: None) -> None:
     assert Rule.objects.get().settings == first.settings
 
 
-def test_the_guard_among_the_templates_fails_closed(db: None) -> None:
+def test_the_guard_among_the_templates_fails_closed(standard_setup: None) -> None:
     assert enable_template("deny-unverified-email").deny_on_failure
 
 
-def test_an_unknown_template_or_setting_is_refused_by_name(db: None) -> None:
+def test_an_unknown_template_or_setting_is_refused_by_name(standard_setup: None) -> None:
     with pytest.raises(DomainError) as refused:
         enable_template("make-coffee")
     assert refused.value.code == "unknown_template"
@@ -91,7 +91,7 @@ def test_an_unknown_template_or_setting_is_refused_by_name(db: None) -> None:
     assert refused.value.code == "unknown_setting"
 
 
-def test_a_setting_that_must_be_given_cannot_be_emptied(db: None) -> None:
+def test_a_setting_that_must_be_given_cannot_be_emptied(standard_setup: None) -> None:
     with pytest.raises(DomainError) as refused:
         enable_template("add-claim", {"CLAIM": ""})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
@@ -12,6 +13,7 @@ from regulars.base.text import JsonObject
 class RuleInvocation:
     """One rule to run. `script`: its text, or the key of a Python rule. `timeout`: seconds that a login waits for it.
     `own_realm`: no other rule shares its globals. `resumes`: an action that redirected the browser and now continues.
+    `purpose`: the key of the one that it declares, empty for an undeclared rule; `recipients` as `Rule` stores them.
     """
 
     slug: str
@@ -22,6 +24,8 @@ class RuleInvocation:
     timeout: float = 3.0
     own_realm: bool = False
     resumes: bool = False
+    purpose: str = ""
+    recipients: Sequence[JsonObject] = ()
 
 
 class RequestRecord(TypedDict):

@@ -7,7 +7,9 @@ from typing import Any
 from django.db import models
 
 from regulars.base import clock
+from regulars.base.configuration.models import versioned
 from regulars.base.db.encrypted import EncryptedJSONField
+from regulars.consent.models import Purpose
 from regulars.profiles.models import Profile
 
 
@@ -20,6 +22,8 @@ class Rule(models.Model):
 
     `timeout`: seconds that a login waits for it. `own_realm`: it shares no globals with other rules. `limit_hits` since
     `limit_since` counts exceeded limits; after too many the rule is disabled with a `disabled_reason`.
+
+    `purpose`, `recipients` and `sends` are its declaration: see `rules.declaration`. A rule without a purpose is undeclared.
     """
 
     class Language(models.TextChoices):
@@ -43,6 +47,9 @@ class Rule(models.Model):
     limit_hits = models.PositiveIntegerField(default=0)
     limit_since = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
+    purpose = models.ForeignKey(Purpose, null=True, blank=True, on_delete=models.PROTECT)
+    recipients = models.JSONField(default=list, blank=True)
+    sends = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
 
@@ -61,6 +68,16 @@ class RuleSetting(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+@versioned
+class UndeclaredRules(models.Model):
+    """The purpose that the operator chose for rules without a declaration. At most one row."""
+
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+
+    def __str__(self) -> str:
+        return self.purpose_id
 
 
 class RuleRun(models.Model):

@@ -38,6 +38,11 @@ def named_hosts() -> list[str]:
     return sorted({host for rule in rules for host in hosts_in(rule.script, {**shared, **rule.settings})})
 
 
+def calls_out(script: str) -> bool:
+    """Return whether the code of a rule looks as if it called a service."""
+    return CALLS.search(COMMENT.sub("", script)) is not None
+
+
 def hosts_in(script: str, settings: Mapping[str, Any]) -> set[str]:
     """Return the hosts that one rule names, with the values of the settings that it uses.
 

@@ -215,6 +215,8 @@ def job_of(rule: Rule, shared: JsonObject, *, resumes: bool = False) -> RuleInvo
         timeout=rule.timeout,
         own_realm=rule.own_realm,
         resumes=resumes,
+        purpose=rule.purpose_id or "",
+        recipients=rule.recipients,
     )
 
 

@@ -16,7 +16,9 @@ from regulars.base.db.rows import insert_row, update_row
 from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import JsonObject
+from regulars.consent.purposes import get_purpose
 
+from .declaration import read_recipients, read_sends
 from .models import Rule, RuleSetting
 from .modules.curated import CURATED
 from .monty import check_monty
@@ -56,6 +58,9 @@ def save_rule(
     settings: JsonObject | None = None,
     timeout: float | None = None,
     own_realm: bool | None = None,
+    purpose: str | None = None,
+    recipients: Sequence[JsonObject] | None = None,
+    sends: Sequence[str] | None = None,
     rule: Rule | None = None,
     new: bool = False,
 ) -> Rule:
@@ -66,7 +71,9 @@ def save_rule(
     A script in JavaScript that exports `onExecutePostLogin` is saved as an action. A setting with the value
     `fields.HIDDEN` stays unchanged: secrets are written, never read back. Saving a rule resets its limit counter.
 
-    Raises `Conflict("name_taken")`, `NotFound("deleted_meanwhile")`, `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_timeout")` and `BadScript("empty_script" |
+    `purpose`, `recipients` and `sends` are its declaration (`rules.declaration`); an empty purpose makes it undeclared.
+
+    Raises `Conflict("name_taken")`, `NotFound("deleted_meanwhile")`, `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_timeout" | "unknown_purpose" | "bad_recipients" | "bad_sends")` and `BadScript("empty_script" |
     "script_too_long" | "unknown_module" | "module_not_installed" | "does_not_compile" | "not_installed")`.
     """
     slug = slug or slugify(name)[:64]
@@ -75,6 +82,9 @@ def save_rule(
     check(script, language)
     if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
         raise Invalid("bad_timeout", f"A login waits between 0 and {MAX_TIMEOUT:g} seconds for a rule.", "timeout")
+    declared = get_purpose(purpose) if purpose else None
+    named = None if recipients is None else [each.as_json() for each in read_recipients(recipients)]
+    sent = None if sends is None else list(read_sends(sends))
     last = Rule.objects.aggregate(last=Max("order"))["last"] or 0
     if rule is None and not new:
         rule = Rule.objects.filter(slug=slug).first()
@@ -86,6 +96,9 @@ def save_rule(
     rule.settings = rule.settings if settings is None else _written(settings, rule.settings)
     rule.timeout = rule.timeout if timeout is None else timeout
     rule.own_realm = rule.own_realm if own_realm is None else own_realm
+    rule.purpose = rule.purpose if purpose is None else declared
+    rule.recipients = rule.recipients if named is None else named
+    rule.sends = rule.sends if sent is None else sent
     rule.limit_hits, rule.limit_since, rule.disabled_reason = 0, None, ""
     rule.updated_at = clock.now()
     if exists:

@@ -80,6 +80,7 @@ WRITTEN_BY_STAFF = {
     "questions.Target",
     "rules.Rule",
     "rules.RuleSetting",
+    "rules.UndeclaredRules",
     "segments.Segment",
     "tokens.SigningKey",
 }

@@ -11,6 +11,7 @@ from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import SettingField, fill_settings
 from regulars.base.text import JsonObject
 
+from ..declaration import DeclaredRecipient, read_recipients, read_sends
 from ..models import Rule
 from ..save import save_rule
 
@@ -35,7 +36,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Template:
-    """A tested rule template. `key` is its file name; it reads settings as `configuration.<key>`."""
+    """A tested rule template. `key` is its file name; it reads settings as `configuration.<key>`.
+
+    `purpose`, `recipients` and `sends` are its declaration (`rules.declaration`).
+    """
 
     key: str
     title: str
@@ -45,6 +49,9 @@ class Template:
     deny_on_failure: bool
     settings: tuple[SettingField, ...]
     examples: tuple[Example, ...]
+    purpose: str
+    recipients: tuple[DeclaredRecipient, ...]
+    sends: tuple[str, ...]
 
 
 def all_templates() -> list[Template]:
@@ -72,6 +79,9 @@ def enable_template(key: str, settings: dict[str, str] | None = None) -> Rule:
         template=key,
         deny_on_failure=template.deny_on_failure,
         settings=fill_settings(template.settings, settings or {}),
+        purpose=template.purpose,
+        recipients=[each.as_json() for each in template.recipients],
+        sends=template.sends,
         new=True,
     )
 
@@ -102,4 +112,7 @@ def _read(path: Path) -> Template:
             )
             for example in data["examples"]
         ),
+        purpose=data["purpose"],
+        recipients=read_recipients(data.get("recipients", [])),
+        sends=read_sends(data.get("sends", [])),
     )
