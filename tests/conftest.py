@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tests.mock_services import mock_services
 from tests.partners import all_partners, partners
+from tests.tables import forget_tables
 from tests.workers import OneServerEach, longest_first
 
 __all__ = ["all_partners", "mock_services", "partners"]  # fixtures
@@ -69,6 +70,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         root = Path(__file__).parents[1]
         subprocess.run(["bash", "-euc", "source scripts/lib/setup.sh; compile_catalogues"], cwd=root, check=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        forget_tables()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,6 +21,7 @@ import httpx2
 import psycopg
 
 from tests.ports import reserve_ports
+from tests.tables import copy_tables, postgres_with_tables
 
 ROOT = Path(__file__).parents[1]
 # Import path of servers under test: this checkout, without packages that only tests install (tests/absent).
@@ -123,13 +124,16 @@ def regulars(home: Path, *options: str, database_url: str | None = None, **envir
 
 
 def start(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
+    """Start it and wait until it answers. A home folder without a database gets one with tables."""
+    if not database_url and "DATABASE_URL" not in more:
+        copy_tables(home)
     live = launch(home, port, *options, database_url=database_url, **more)
     wait_until_ready(live)
     return live
 
 
 def launch(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
-    """Start it without waiting."""
+    """Start it without waiting. In an empty home folder this is a first start, with all migrations."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_", "DJANGO_"))
     }
@@ -194,15 +198,19 @@ def ask(method: str, url: str, **more: Any) -> httpx2.Response:
 
 
 @contextmanager
-def own_database() -> Iterator[str | None]:
-    """Yield the URL of a fresh PostgreSQL database when the suite runs on PostgreSQL, else None (SQLite in the home)."""
+def own_database(*, empty: bool = False) -> Iterator[str | None]:
+    """Yield the URL of a fresh PostgreSQL database when the suite runs on PostgreSQL, else None (SQLite in the home).
+
+    It has the tables of this version, or none when it is `empty`.
+    """
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
         yield None
         return
     name = f"regulars_{uuid.uuid4().hex[:12]}"
+    template = "template1" if empty else postgres_with_tables(url)
     with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
             yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
         finally:

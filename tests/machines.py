@@ -14,6 +14,7 @@ import psycopg
 
 from regulars.consent.erasures import FILE
 from regulars.consent.journal import FILE as JOURNAL
+from tests.tables import copy_tables
 
 
 class Machine:
@@ -33,6 +34,12 @@ class Machine:
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+    def set_up(self, *options: str) -> None:
+        """Set it up over tables that are copied; its database on PostgreSQL has them from `own_database`."""
+        if "DATABASE_URL" not in self.environment:
+            copy_tables(self.home)
+        self.run("setup", *options)
 
     def execute(self, sql: str, *parameters: object) -> None:
         """Write to its database from this process, which is sooner done than by one of its own."""

@@ -30,7 +30,7 @@ MEMORY = 512 * 1024 * 1024  # bytes of the whole process tree
 def demo(tmp_path_factory):
     """The demo at its second start: the first was stopped while the customers were created."""
     home = tmp_path_factory.mktemp("demo")
-    with own_database() as database_url:
+    with own_database(empty=True) as database_url:
         stop_half_way(launch(home, reserve_ports(3), database_url=database_url))
         with regulars(home, database_url=database_url) as running:
             yield running

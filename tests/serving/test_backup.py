@@ -12,6 +12,7 @@ import tarfile
 import time
 
 import pytest
+from tests.tables import copy_tables
 
 CUSTOMER = """
 import django; django.setup()
@@ -119,6 +120,7 @@ def run(tmp_path_factory):
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    copy_tables(home)
     execute("setup", "--port", "32400")
     execute(code=CUSTOMER)
     execute.home, execute.begin = home, begin

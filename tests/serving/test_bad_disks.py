@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.tables import copy_tables
 
 ROOT = Path(__file__).parents[2]
 # Commands that write, and one that only looks.
@@ -29,6 +30,7 @@ COMMANDS = (
 def installed(tmp_path_factory) -> Path:
     """The home of an installation on a good disk."""
     home = tmp_path_factory.mktemp("good") / "home"
+    copy_tables(home)
     done = run(home, "setup")
     assert done.returncode == 0, done.stdout + done.stderr
     return home

@@ -52,7 +52,7 @@ def rounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     with own_database() as url, own_database() as pristine_url:
         machine = Machine(folder, **({"DATABASE_URL": url} if url else {}))
-        machine.run("setup", "--port", "32700")
+        machine.set_up("--port", "32700")
         machine.run(code=CUSTOMERS)
         machine.run("backup", folder / "yesterday.tar.gz")
         machine.run(code=SINCE_THEN)

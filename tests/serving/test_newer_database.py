@@ -36,7 +36,7 @@ get_or_create_by_identity("auth0", "dov0123456789")
 def machine(tmp_path_factory):
     with own_database() as url:
         machine = Machine(tmp_path_factory.mktemp("own"), **({"DATABASE_URL": url} if url else {}))
-        machine.run("setup", "--port", "32600")
+        machine.set_up("--port", "32600")
         yield machine
 
 

@@ -101,7 +101,7 @@ except Invalid as error:
 def old(tmp_path_factory):
     """An installation with two customers, a backup of both; since then one was erased and the other withdrew."""
     machine = Machine(tmp_path_factory.mktemp("old"))
-    machine.run("setup", "--port", "32500")
+    machine.set_up("--port", "32500")
     machine.run(code=CUSTOMERS)
     machine.run(code=SAYS_YES)
     machine.archive = machine.home.parent / "yesterday.tar.gz"
@@ -115,7 +115,7 @@ def old(tmp_path_factory):
 def empty(tmp_path_factory):
     """An installation that was just set up, to be copied: a set-up takes seconds."""
     machine = Machine(tmp_path_factory.mktemp("empty"))
-    machine.run("setup", "--port", "32510")
+    machine.set_up("--port", "32510")
     return machine.home
 
 
@@ -262,13 +262,13 @@ def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(e
         assert first
         assert second
         machine = machine_like(empty, tmp_path / "old", DATABASE_URL=first)
-        machine.run("setup")
+        machine.set_up()
         machine.run(code=CUSTOMERS)
         machine.run(code=SAYS_YES)
         machine.run("backup", tmp_path / "kept.tar.gz")
         machine.run("erase", "auth0|chika0123456789", "--yes")
         new = machine_like(empty, tmp_path / "new", DATABASE_URL=second)
-        new.run("setup")
+        new.set_up()
         machine.run(code=SAYS_NO)
         words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list, "--journal", machine.journal)
 
