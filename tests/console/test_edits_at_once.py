@@ -190,7 +190,7 @@ QUESTION = {
 }  # fmt: skip
 CREATES = {
     "rules/new": Create("/console/rules/new", {"name": "Greet", "script": FINE}, Rule, other={"script": FINE + " // 2"}),
-    "rules/templates/<slug:key>": Create("/console/rules/templates/country-claim", {}, Rule),
+    "rules/templates/<slug:key>": Create("/console/rules/templates/loyalty-tier-claim", {}, Rule),
     "connections/new": Create(
         "/console/connections/new?strategy=google-oauth2", {"client_id": "shop", "secret": "very-secret"}, Connection,
         other={"client_id": "another"},

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 from django.db import connection
+from django.utils import timezone
+from tests.mmdb import write_database
 from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
@@ -283,6 +285,39 @@ def test_a_template_is_switched_on_with_its_settings_and_off_again(console):
     console.post("/console/rules/loyalty-tier-claim/switch", {"on": "0"})
 
     assert not Rule.objects.get().enabled
+
+
+def test_a_template_that_needs_places_says_so_and_is_not_switched_on_again_without_them(console, settings, tmp_path):
+    settings.GEOIP_FILE = str(tmp_path / "places.mmdb")
+    refused = console.post("/console/rules/templates/country-claim", {})
+    assert (refused.status_code, "no database of them yet" in refused.content.decode()) == (400, True)
+    write_database(tmp_path / "places.mmdb", "193.10.0.0/16", {"country_code": "SE"})
+    console.post("/console/rules/templates/country-claim", {})
+    console.post("/console/rules/country-claim/switch", {"on": "0"})
+    (tmp_path / "places.mmdb").unlink()
+
+    refused = console.post("/console/rules/country-claim/switch", {"on": "1"})
+
+    assert (refused.status_code, "no database of them yet" in refused.content.decode()) == (400, True)
+    assert not Rule.objects.get().enabled
+
+
+def test_a_trial_on_a_customer_gets_the_context_of_their_last_sign_in(console, chika):
+    tells = "function (u, c, cb) { console.log(c.clientName + ' ' + String(c.request.geoip)); cb(null, u, c); }"
+    save_rule("tells", script=tells)
+    form = {**console.fields("/console/rules/tells"), "do": "try", "script": tells}
+    sample = console.post("/console/rules/tells", form).content.decode()
+    assert ("Shop undefined" in sample, "Login context: a sample" in sample) == (True, True)
+    place = {"ip": "193.10.2.3", "geoip": {"country_code": "SE"}}
+    run("login", {"user_id": chika.user_id}, {"clientName": "Till", "request": place}, profile_id=chika.pk)
+
+    recorded = console.post("/console/rules/tells", {**form, "user_id": chika.user_id}).content.decode()
+    chika.restricted_at = timezone.now()
+    chika.save(update_fields=["restricted_at"])
+    restricted = console.post("/console/rules/tells", {**form, "user_id": chika.user_id}).content.decode()
+
+    assert ("Till [object Object]" in recorded, "recorded at the customer" in recorded) == (True, True)
+    assert "Login context: a sample" in restricted
 
 
 def test_a_template_with_a_missing_setting_names_it(console):

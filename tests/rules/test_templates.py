@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from tests.mmdb import write_database
 
 from regulars.base.errors import Conflict, DomainError
 from regulars.rules.models import Rule
@@ -11,6 +15,13 @@ from regulars.rules.templates import Example, Template, all_templates, enable_te
 from regulars.rules.templates.examples import run_example
 
 EXAMPLES = [(template, example) for template in all_templates() for example in template.examples]
+
+
+@pytest.fixture(autouse=True)
+def _places(settings: Any, tmp_path: Path) -> None:
+    """A database of the places of addresses, which some templates need."""
+    settings.GEOIP_FILE = str(tmp_path / "places.mmdb")
+    write_database(tmp_path / "places.mmdb", "193.10.0.0/16", {"country_code": "SE"})
 
 
 @pytest.mark.parametrize(("template", "example"), EXAMPLES, ids=[f"{t.key}: {e.name}" for t, e in EXAMPLES])

@@ -306,6 +306,8 @@ NOTHING = (
     "regulars keys rotate",
     "regulars mail test",
     "regulars retention",
+    "regulars rules geoip install",
+    "regulars rules geoip look-up",
     "regulars rules modules add",
     "regulars rules modules install",
     "regulars rules modules list",

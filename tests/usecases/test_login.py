@@ -7,7 +7,9 @@ import logging
 from functools import partial
 
 import pytest
+from tests.mmdb import write_database
 
+from regulars.base.client_network import stored_ip
 from regulars.base.jobs.models import Job
 from regulars.clients.models import Client
 from regulars.consent.refresh import refresh_views
@@ -113,6 +115,33 @@ def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, s
         "user_metadata.shoe.size": "rule:remember-colour",
     }
     assert chika.document["user_metadata"] == {"colour": "red", "shoe": {"size": 42}}
+
+
+def test_a_truncated_address_is_stored_and_rules_see_the_whole_one_with_its_place(chika, shop, settings, tmp_path):
+    settings.TRUNCATE_IPS, settings.GEOIP_FILE = True, str(tmp_path / "places.mmdb")
+    write_database(tmp_path / "places.mmdb", "198.51.100.7/32", {"country_code": "SE"})
+    save_rule("claim", script=claim("c.request.ip + c.request.geoip.country_name"))
+
+    assert go(chika, shop).id_token == {NAMESPACE + "x": "198.51.100.7Sweden"}
+    chika.refresh_from_db()
+    stored = RuleRun.objects.get().inputs["context"]["request"]
+    assert (chika.last_ip, stored["ip"], stored["geoip"]["country_code"]) == ("198.51.100.0", "198.51.100.0", "SE")
+
+
+@pytest.mark.parametrize(
+    ("address", "stored"),
+    [
+        ("203.0.113.77", "203.0.113.0"),
+        ("2001:db8:1:2::77", "2001:db8:1::"),
+        ("::ffff:203.0.113.77", "203.0.113.0"),
+        ("fe80::1%eth0", "fe80::"),
+        ("not an address", ""),
+    ],
+)
+def test_the_network_of_an_address_is_stored(settings, address, stored):
+    assert stored_ip(address) == address
+    settings.TRUNCATE_IPS = True
+    assert stored_ip(address) == stored
 
 
 def logs_in_with_a_rule_that_deletes(chika, shop, breaks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 
@@ -24,13 +25,15 @@ def modules() -> None:
 @modules.command("install")
 @click.option("--within", type=click.IntRange(min=1), help="Fail after so many seconds.")
 def modules_install(within: int | None) -> None:
-    """Fetch the curated modules that are missing."""
+    """Fetch the curated modules that are missing, and the table of countries of internet addresses."""
+    from regulars.rules.modules.country_table import install_country_table
     from regulars.rules.modules.install import install_curated
 
     signal.signal(signal.SIGALRM, _too_late)
     signal.alarm(within or 0)
     try:
-        sys.exit(0 if install_curated(click.echo) else 1)
+        are_there = [install(click.echo) for install in (install_curated, install_country_table)]
+        sys.exit(0 if all(are_there) else 1)
     finally:
         signal.alarm(0)
 
@@ -56,3 +59,26 @@ def modules_list() -> None:
 
     for module in library().modules:
         click.echo(f"{module.name}@{module.version}  {module.licence or 'licence not stated'}")
+
+
+@rules.group()
+def geoip() -> None:
+    """Manage the places of internet addresses that rules see."""
+
+
+@geoip.command("install")
+def geoip_install() -> None:
+    """Fetch the table of countries, unless it is there or REGULARS_GEOIP_FILE names a file of your own."""
+    from regulars.rules.modules.country_table import install_country_table
+
+    sys.exit(0 if install_country_table(click.echo) else 1)
+
+
+@geoip.command("look-up")
+@click.argument("address")
+def geoip_look_up(address: str) -> None:
+    """Print what rules see as context.request.geoip for an internet address."""
+    from regulars.rules.geoip import opened, place_of
+
+    opened()  # says that there is no database, rather than that there is no place
+    click.echo(json.dumps(place_of(address), indent=2, ensure_ascii=False))

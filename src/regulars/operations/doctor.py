@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from django.db import DatabaseError, connection
 
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
+from regulars.base import clock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
@@ -22,6 +24,8 @@ from regulars.consent.journal import check_journal, journal_path
 from regulars.enrichment.save import stopped_sources
 from regulars.events.models import InboxItem
 from regulars.profiles.find import DATABASE
+from regulars.rules.geoip import NoPlaces, opened
+from regulars.rules.models import Rule
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
 from regulars.usecases.browsers import crowded_profiles
@@ -41,6 +45,7 @@ from .running_checks import (
 from .scratch import CREDENTIALS, leftovers_of_restore
 
 NAMED = 3  # ids in one line
+OLD_PLACES = 365  # days
 
 
 def run_checks() -> Iterator[CheckResult]:
@@ -196,6 +201,28 @@ def _addresses() -> CheckResult | None:
     )
 
 
+def _geoip() -> CheckResult | None:
+    """Say which database of places rules see; an installation without rules that look for it needs none."""
+    if not Rule.objects.filter(enabled=True, script__contains="geoip").exists():
+        return None
+    try:
+        made = opened().metadata()
+    except NoPlaces as fault:
+        return warn(
+            "geoip",
+            fault.code,
+            f"{fault.message} Rules that look for the country of a sign-in find none: regulars rules geoip install",
+        )
+    day = dt.datetime.fromtimestamp(made.build_epoch, dt.UTC).date()
+    if (clock.now().date() - day).days > OLD_PLACES:
+        return warn(
+            "geoip",
+            "old_geoip_database",
+            f"database of the places of addresses: of {day}; set REGULARS_GEOIP_FILE to a newer one",
+        )
+    return ok("geoip", f"database of the places of addresses: of {day}")
+
+
 def _breached_passwords() -> CheckResult | None:
     if not settings.BREACHED_PASSWORDS:
         return None
@@ -244,6 +271,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "lake": _lake,
     "journal": _journal,
     "addresses": _addresses,
+    "geoip": _geoip,
     "passwords": _breached_passwords,
     "address": check_address,
     "certificate": check_certificate,

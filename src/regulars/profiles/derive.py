@@ -27,8 +27,13 @@ def conclusions(attribute: str, value: Any, now: dt.datetime) -> list[Derived]:
 
 
 def continent_of(country: Any, now: dt.datetime) -> list[Derived]:
-    code = str(country).upper()
-    return [Derived("continent", name) for name, codes in _CONTINENT_CODES.items() if code in codes.split()]
+    name = continent_of_country(str(country))
+    return [Derived("continent", name)] if name else []
+
+
+def continent_of_country(code: str) -> str:
+    """Return the continent of a country of two letters: `PT` → `Europe`; of an unknown one the empty text."""
+    return next((name for name, codes in _CONTINENT_CODES.items() if code.upper() in codes.split()), "")
 
 
 def age_of(birthdate: Any, now: dt.datetime) -> list[Derived]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from regulars.base.text import JsonObject
 
@@ -17,14 +17,30 @@ class SingleSignOn(TypedDict):
     current_clients: list[str]
 
 
+class GeoIp(TypedDict, total=False):
+    """The place of the request's address, with the fields that the database on this machine has. Degrees are WGS 84."""
+
+    country_code: str
+    country_code3: str
+    country_name: str
+    continent_code: str
+    city_name: str
+    subdivision_code: str
+    subdivision_name: str
+    latitude: float
+    longitude: float
+    time_zone: str
+
+
 class RequestInfo(TypedDict):
-    """The HTTP request of the login. It has no `geoip`: addresses are not looked up while the customer waits."""
+    """The HTTP request of the login. `geoip` is missing for addresses that are not in the database (`rules.geoip`)."""
 
     ip: str
     userAgent: str
     hostname: str
     query: JsonObject
     body: JsonObject
+    geoip: NotRequired[GeoIp]
 
 
 class AuthenticationMethod(TypedDict):

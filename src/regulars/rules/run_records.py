@@ -10,9 +10,11 @@ from typing import Any
 from django.conf import settings
 
 from regulars.base import clock
+from regulars.base.client_network import stored_ip
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import JsonObject, storable
+from regulars.profiles.models import Profile
 
 from .invocation import LateStep, RuleInvocation, RuleResult
 from .models import RuleRun
@@ -92,8 +94,25 @@ def recorded_inputs(user: JsonObject, context: JsonObject, answers: list[JsonObj
     """Return the input that a replay needs, without credentials; None when it is too large."""
     if settings.RULE_INPUT_DAYS <= 0:
         return None
-    kept: JsonObject = storable(_redacted({"user": user, "context": context, "answers": answers}))
+    kept: JsonObject = storable(_redacted({"user": user, "context": _with_stored_ip(context), "answers": answers}))
     return kept if len(json.dumps(kept)) <= MAX_INPUTS else None
+
+
+def _with_stored_ip(context: JsonObject) -> JsonObject:
+    request = context.get("request")
+    if not isinstance(request, dict) or "ip" not in request:
+        return context
+    return {**context, "request": {**request, "ip": stored_ip(str(request["ip"]))}}
+
+
+def recorded_context(profile: Profile) -> JsonObject | None:
+    """Return the context of the customer's last login whose input is stored; None while their processing is restricted."""
+    if profile.restricted_at:
+        return None
+    runs = RuleRun.objects.filter(profile=profile, moment="login", inputs__isnull=False)
+    last = runs.order_by("-id").first()
+    context = (last.inputs or {}).get("context") if last else None
+    return context if isinstance(context, dict) else None
 
 
 def delete_old_inputs() -> int:

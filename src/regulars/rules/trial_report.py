@@ -13,12 +13,14 @@ from regulars.base.text import JsonObject
 from regulars.consent.view import served_user
 from regulars.profiles.assertions import Place
 from regulars.profiles.find import find_by_user_id
+from regulars.profiles.models import Profile
 
 from . import http_calls
+from .auth0_context import Auth0Context
 from .models import Rule
 from .replay_runs import Replayed
 from .run import configuration, objects_given, try_rule
-from .run_records import without_secrets
+from .run_records import recorded_context, without_secrets
 from .templates import all_templates
 from .templates.examples import DeclaredHttp
 
@@ -34,16 +36,24 @@ SAMPLE_USER: JsonObject = {
     "user_metadata": {"looking_for": "jackets"},
     "app_metadata": {},
 }
-SAMPLE_CONTEXT: JsonObject = {
+# A sign-in from an address without a place: of a country, nothing is known.
+SAMPLE_CONTEXT: Auth0Context = {
+    "tenant": "regulars",
     "clientID": "sample",
     "clientName": "Shop",
+    "clientMetadata": {},
     "connection": "google-oauth2",
     "connectionStrategy": "google-oauth2",
     "protocol": "oidc-basic-profile",
-    "request": {"ip": "192.0.2.1", "query": {}, "geoip": {"country_code": "US"}},
     "stats": {"loginsCount": 2},
-    "idToken": {},
+    "sso": {"with_auth0": False, "with_dbconn": False, "current_clients": ["sample"]},
+    "sessionID": "sample",
+    "request": {"ip": "192.0.2.1", "userAgent": "", "hostname": "localhost", "query": {}, "body": {}},
+    "authentication": {"methods": [{"name": "federated", "timestamp": 1767225600000}]},
+    "authorization": {"roles": []},
+    "requested_scopes": ["openid"],
     "accessToken": {},
+    "idToken": {},
 }
 
 
@@ -75,7 +85,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[ValueDiffer
 class TrialReport:
     """A trial in words. Secrets are struck out of everything; `refused` says why the login would have ended.
 
-    `requests`: what the rule requested, as `rules.run.RuleTrial` has it; `undeclared`: requests that had no answer declared.
+    `context` is the login's context that the rule got; `login` says whose: "given", "recorded" or "sample". `requests`: what the rule requested, as `rules.run.RuleTrial` has it; `undeclared`: requests that had no answer declared.
     """
 
     error: str
@@ -89,6 +99,8 @@ class TrialReport:
     requests: list[JsonObject]
     undeclared: list[str]
     is_real: bool
+    context: JsonObject
+    login: str
 
 
 def report_trial(
@@ -96,10 +108,12 @@ def report_trial(
 ) -> TrialReport:
     """Run the rule on the customer (or, without id, on a sample). Stores nothing.
 
-    Its requests get the declared answers; with `really` they go to the services themselves.
+    Without a context the rule gets the recorded one of the customer's last sign-in, if its input is still stored. Its requests get the declared answers; with `really` they go to the services themselves.
     Raises `Invalid("unknown_customer" | "bad_context" | "bad_answers")`.
     """
-    subject, context = _user(user_id.strip()), _context(context_text)
+    profile = _profile(user_id.strip())
+    subject = {**served_user(profile, Place.RULES)} if profile else SAMPLE_USER
+    context, login = _context(context_text, profile)
     declared = DeclaredHttp([] if really else _answers(answers_text))
     trial = try_rule(rule, subject, context, http_calls.perform if really else declared.perform)
     open_keys = open_settings(rule)
@@ -130,6 +144,8 @@ def report_trial(
         requests=struck(trial.requests, secrets),
         undeclared=struck(declared.problems(), secrets),
         is_real=really,
+        context=struck(context, secrets),
+        login=login,
     )
 
 
@@ -179,20 +195,22 @@ def struck(value: Any, secrets: list[str]) -> Any:
     return value
 
 
-def _user(user_id: str) -> JsonObject:
-    if not user_id:
-        return SAMPLE_USER
-    profile = find_by_user_id(user_id)
-    if profile is None:
+def _profile(user_id: str) -> Profile | None:
+    profile = find_by_user_id(user_id) if user_id else None
+    if user_id and profile is None:
         raise Invalid("unknown_customer", f"There is no customer with the id {user_id!r}.", "user_id")
-    return {**served_user(profile, Place.RULES)}
+    return profile
 
 
-def _context(text: str) -> JsonObject:
-    context = _json(text) if text.strip() else SAMPLE_CONTEXT
-    if not isinstance(context, dict):
-        raise Invalid("bad_context", "The login is not a JSON object.", "context")
-    return context
+def _context(text: str, profile: Profile | None) -> tuple[JsonObject, str]:
+    """Return the context for a trial, and whose it is."""
+    if text.strip():
+        given = _json(text)
+        if not isinstance(given, dict):
+            raise Invalid("bad_context", "The login is not a JSON object.", "context")
+        return given, "given"
+    recorded = recorded_context(profile) if profile else None
+    return (recorded, "recorded") if recorded else ({**SAMPLE_CONTEXT}, "sample")
 
 
 def _answers(text: str) -> list[JsonObject]:

@@ -46,6 +46,10 @@ ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
 CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
 # Rules may call these hosts only (".example.com": every subdomain); empty: any public host.
 RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
+# Customers' addresses are stored as their networks only. Rules and limits still see the whole address of a request.
+TRUNCATE_IPS = os.environ.get("REGULARS_TRUNCATE_IPS") == "1"
+# Places of internet addresses for rules, a file in MaxMind's format; empty: the table of countries that is fetched.
+GEOIP_FILE = os.environ.get("REGULARS_GEOIP_FILE", "")
 # New browsers within a day after which an id of a customer joins no more; 0: any number.
 BROWSERS_PER_DAY = number("REGULARS_BROWSERS_PER_DAY", 20)
 # Days that the encrypted input of a rule is kept for replays.

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from regulars.base import clock
+from regulars.base.client_network import stored_ip
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.base.text import storable
 from regulars.clients.models import Client
@@ -277,7 +278,7 @@ def record_login(login: Login) -> None:
     with changes(login.profile, "login") as c:
         profile = c.profile
         profile.last_login = profile.last_seen_at = clock.now()
-        profile.last_ip = login.browser.ip[:45]
+        profile.last_ip = stored_ip(login.browser.ip)[:45]
         profile.logins_count += 1
         profile.terms = account_terms(profile)
         _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})

@@ -9,7 +9,8 @@ from typing import Any
 from regulars.clients.models import Client
 from regulars.oauth.grant import Authentication
 from regulars.profiles.models import Profile
-from regulars.rules.auth0_context import Auth0Context, AuthenticationMethod
+from regulars.rules.auth0_context import Auth0Context, AuthenticationMethod, RequestInfo
+from regulars.rules.geoip import place_of
 
 TENANT = "regulars"
 BACK_FROM_RULE = "redirect-callback"  # Auth0's value of context.protocol
@@ -63,11 +64,17 @@ def authenticated(browser: LoginContext, authentication: Authentication) -> Logi
 
 
 def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: list[str]) -> Auth0Context:
-    """Return Auth0's `context`, and `requested_scopes` for actions.
-
-    It has no `geoip`: addresses are not looked up while the customer waits.
-    """
-    others = browser.other_clients()
+    """Return Auth0's `context`, and `requested_scopes` for actions."""
+    others, place = browser.other_clients(), place_of(browser.ip)
+    request: RequestInfo = {
+        "ip": browser.ip,
+        "userAgent": browser.user_agent,
+        "hostname": browser.hostname,
+        "query": dict(browser.query),
+        "body": dict(browser.body),
+    }
+    if place:
+        request["geoip"] = place
     return {
         "tenant": TENANT,
         "clientID": client.pk,
@@ -84,13 +91,7 @@ def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: 
             "current_clients": [*others, client.pk],
         },
         "sessionID": browser.session_id,
-        "request": {
-            "ip": browser.ip,
-            "userAgent": browser.user_agent,
-            "hostname": browser.hostname,
-            "query": dict(browser.query),
-            "body": dict(browser.body),
-        },
+        "request": request,
         "authentication": {"methods": browser.methods},
         "authorization": {"roles": []},
         "requested_scopes": scopes,

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from regulars.accounts.models import Account
+from regulars.base.client_network import stored_ip
 from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
 from regulars.base.page_language import page_language
 
@@ -30,7 +31,7 @@ def list_session(request: HttpRequest, **_: Any) -> None:
     row = UserSession(
         user_id=request.user.pk,
         session_key=request.session.session_key,
-        ip=get_adapter().get_client_ip(request),
+        ip=stored_ip(get_adapter().get_client_ip(request)),
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:LONGEST_NAME],
     )
     if not _write(row):

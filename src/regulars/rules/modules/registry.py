@@ -95,13 +95,7 @@ def find(name: str, version: str, registry_url: str) -> PinnedModule:
 
 def fetch(package: PinnedModule, registry_url: str) -> Files:
     """Download the text files of a package. Raises `Invalid("wrong_content" | "not_a_package" | "registry_unreachable")`."""
-    data = _get(registry_url + package.tarball)
-    kind, _, expected = package.integrity.partition("-")
-    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
-    if kind != "sha512" or not hmac.compare_digest(found, expected):
-        raise Invalid(
-            "wrong_content", f"{package.name}@{package.version} does not match its pinned checksum; it is not used."
-        )
+    data = _tarball(package, registry_url)
     try:
         # A tarball is untrusted, whatever its checksum: text files only, up to a size
         files: Files = {}
@@ -119,6 +113,31 @@ def fetch(package: PinnedModule, registry_url: str) -> Files:
         return files
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError):
         raise Invalid("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
+
+
+def fetch_file(package: PinnedModule, path: str, registry_url: str) -> bytes:
+    """Download one file of a package, of any kind. Raises what `fetch` raises."""
+    data = _tarball(package, registry_url)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            for member in archive:
+                if member.isfile() and member.name.partition("/")[2] == path and member.size <= MAX_TARBALL:
+                    content = archive.extractfile(member)
+                    return content.read() if content else b""
+    except (tarfile.TarError, EOFError, OSError):
+        pass
+    raise Invalid("not_a_package", f"{package.name}@{package.version} has no file {path}.")
+
+
+def _tarball(package: PinnedModule, registry_url: str) -> bytes:
+    data = _get(registry_url + package.tarball)
+    kind, _, expected = package.integrity.partition("-")
+    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if kind != "sha512" or not hmac.compare_digest(found, expected):
+        raise Invalid(
+            "wrong_content", f"{package.name}@{package.version} does not match its pinned checksum; it is not used."
+        )
+    return data
 
 
 def _get(url: str) -> bytes:

@@ -12,6 +12,7 @@ from regulars.base.plugins.fields import SettingField, fill_settings
 from regulars.base.text import JsonObject
 
 from ..declaration import DeclaredRecipient, read_recipients, read_sends
+from ..geoip import has_places
 from ..models import Rule
 from ..save import save_rule
 
@@ -39,6 +40,7 @@ class Template:
     """A tested rule template. `key` is its file name; it reads settings as `configuration.<key>`.
 
     `purpose`, `recipients` and `sends` are its declaration (`rules.declaration`).
+    `needs_geoip`: it does nothing useful without a database of the places of internet addresses (`rules.geoip`).
     """
 
     key: str
@@ -52,6 +54,16 @@ class Template:
     purpose: str
     recipients: tuple[DeclaredRecipient, ...]
     sends: tuple[str, ...]
+    needs_geoip: bool = False
+
+    def check_needs(self) -> None:
+        """Raises `Invalid("no_geoip_database")`."""
+        if self.needs_geoip and not has_places():
+            raise Invalid(
+                "no_geoip_database",
+                "This rule needs the countries of internet addresses, and there is no database of them yet."
+                " `regulars rules geoip install` fetches one; REGULARS_GEOIP_FILE names a file of your own.",
+            )
 
 
 def all_templates() -> list[Template]:
@@ -69,9 +81,11 @@ def get_template(key: str) -> Template:
 def enable_template(key: str, settings: dict[str, str] | None = None) -> Rule:
     """Create the template's rule (slug: the key), enabled and last in order.
 
-    Raises `Conflict("name_taken")` where it exists, and `Invalid("unknown_template" | "unknown_setting" | "setting_missing")`.
+    Raises `Conflict("name_taken")` where it exists, and
+    `Invalid("unknown_template" | "unknown_setting" | "setting_missing" | "no_geoip_database")`.
     """
     template = get_template(key)
+    template.check_needs()
     return save_rule(
         template.title,
         slug=key,
@@ -100,6 +114,7 @@ def _read(path: Path) -> Template:
         category=data["category"],
         script=data["script"].strip(),
         deny_on_failure=data.get("deny_on_failure", False),
+        needs_geoip=data.get("needs_geoip", False),
         settings=tuple(SettingField(**field) for field in data.get("settings", [])),
         examples=tuple(
             Example(

@@ -27,6 +27,7 @@ from regulars.rules.replay_runs import shadow
 from regulars.rules.save import (
     check,
     delete_setting,
+    find_rule,
     move_rule,
     order_rules,
     save_rule,
@@ -35,7 +36,7 @@ from regulars.rules.save import (
     warnings,
 )
 from regulars.rules.templates import Template, all_templates, enable_template, get_template
-from regulars.rules.trial_report import SAMPLE_CONTEXT, TrialReport, differences, report_replay, report_trial
+from regulars.rules.trial_report import TrialReport, differences, report_replay, report_trial
 
 from ..edits import FormContent, create_state, creating, editing, lock_form, refuse_outdated
 from ..forms import SETTING, FormError, form_error, form_page, form_state, settings_given, settings_shown, whole_number
@@ -95,6 +96,12 @@ def rules(request: HttpRequest) -> HttpResponse:
 @staff_page(read=NO_ROLE, write="admin")
 def switch(request: HttpRequest, slug: str) -> HttpResponse:
     on = request.POST.get("on") == "1"
+    template = _template_of(find_rule(slug))
+    try:
+        if on and template:
+            template.check_needs()
+    except DomainError as error:
+        return _list_page(request, {"order": error.message})
     rule = switch_rule(slug, on)
     sentence = f"{rule.name} runs from the next login on." if on else f"{rule.name} is off."
     return done(request, "/console/rules", "rule.switched", slug, sentence, on=on)
@@ -427,7 +434,7 @@ def _editor_page(
         "how_to_write": HOW_TO_WRITE.get(edited.language, ""),
         "warnings": warnings(edited.script) if edited.slug and not problem and edited.language in JAVASCRIPT else [],
         "user_id": request.POST.get("user_id", ""),
-        "login": request.POST.get("context") or json.dumps(SAMPLE_CONTEXT, indent=2),
+        "login": request.POST.get("context", ""),
         "runs": [
             {"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps
         ],
