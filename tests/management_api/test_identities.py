@@ -154,6 +154,16 @@ def test_customers_token_unlinks_only_as_it_links(api_client, two_users, spa, cl
     assert two_users[0].identities.count() == 2
 
 
+def test_block_of_linked_accounts_holds_for_both_after_an_unlink(api_client, two_users):
+    api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"})
+    api_client.call("PATCH", "/v2/users/google-oauth2%7C1", {"blocked": True})
+
+    assert api_client.call("DELETE", f"{PATH}/facebook/2").status_code == 200
+
+    assert api_client.get("/v2/users/facebook%7C2")["blocked"] is True
+    assert api_client.get("/v2/users/google-oauth2%7C1")["blocked"] is True
+
+
 def test_blocked_customers_token_unlinks_nothing(api_client, two_users, spa):
     api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"})
     Profile.objects.filter(pk=two_users[0].pk).update(blocked=True)

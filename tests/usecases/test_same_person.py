@@ -777,3 +777,54 @@ def test_yes_given_before_a_purpose_became_advertising_is_closed_by_the_objectio
     later = clock.now() + dt.timedelta(seconds=1)
     decide(chika, Decision("care", "given", "profile", at=later))
     assert ConsentStatus.of([chika], later)[chika.pk].is_given("care")
+
+
+def linked_after_it_was_read() -> tuple[Profile, Profile, Profile]:
+    """Return two customers who are linked, and the second as a request read it before that."""
+    chika, dov = customer(), customer("dov@example.com")
+    as_read = Profile.objects.select_related("account").get(pk=dov.pk)
+    link(chika, dov, "staff:bo")
+    return chika, dov, as_read
+
+
+@pytest.mark.parametrize(
+    "say_no",
+    [
+        lambda profile: decide(profile, Decision("message", "withdrawn", "profile")),
+        lambda profile: refuse(profile, Refusal("staff", "staff:bo", ("message",))),
+        lambda profile: refuse(profile, Refusal("profile", "customer")),
+    ],
+    ids=["page", "staff", "any advertising"],
+)
+def test_no_of_a_customer_linked_meanwhile_holds_for_all_their_addresses(say_no):
+    chika, _, as_read = linked_after_it_was_read()
+    twins = [contact("crm-1"), contact("crm-2", value="dov@example.com")]
+
+    say_no(as_read)
+    run_due()
+
+    assert not any(may(each, "message") for each in [*twins, Profile.objects.get(pk=chika.pk)])
+    assert not may(contact("crm-3"), "message")
+
+
+def test_do_not_share_of_a_customer_linked_meanwhile_holds_for_all_their_addresses():
+    Purpose.objects.create(
+        key="partners", kind="share", basis="legitimate_interest", label="Partners", text="To share."
+    )
+    _, _, as_read = linked_after_it_was_read()
+    twins = [contact("crm-1"), contact("crm-2", value="dov@example.com")]
+
+    assert apply_gpc(as_read)
+    run_due()
+
+    assert not any(may(each, "partners") for each in twins)
+
+
+def test_yes_of_a_customer_linked_meanwhile_releases_all_their_addresses():
+    chika, _, as_read = linked_after_it_was_read()
+    decide(chika, Decision("message", "withdrawn", "profile"))
+    assert Suppression.objects.exclude(purposes=[]).count() == 2
+
+    decide(as_read, Decision("message", "given", "profile"))
+
+    assert not Suppression.objects.exclude(purposes=[]).exists()

@@ -64,7 +64,10 @@ def proved_of(profiles: Sequence[Profile]) -> dict[int, set[str]]:
     proved = proved_among(accounts)
     for account in accounts:
         if account.pk in proved:
-            found[account.profile.merged_into_id or account.profile.pk].add(contact_of(EMAIL, account.email))
+            # Of a row that was linked to another after it was read, the account is its own still.
+            for number in (account.profile.pk, account.profile.merged_into_id):
+                if number in found:
+                    found[number].add(contact_of(EMAIL, account.email))
     return {number: {each for each in mine if each} for number, mine in found.items()}
 
 

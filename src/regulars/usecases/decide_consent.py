@@ -44,7 +44,8 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     if decision.action in CONSENT_ACTIONS and purpose.basis != Purpose.Basis.CONSENT:
         raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
     closes = decision.action in CUSTOMER_NO
-    contacts = proved_contacts(profile) if closes or decision.action in OPENING else set()
+    contacts_count = closes or decision.action in OPENING
+    contacts = proved_contacts(profile) if contacts_count else set()
     others = holders_of(contacts, but=[profile.pk]) if closes else []
     with changes([profile, *others[:PORTION]], "consent") as c:
         if seen is not None and seen != last_decision(c.profile, purpose.key):
@@ -52,10 +53,11 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
         if decision.action == Action.GIVEN and is_barred(c.profile):
             raise Invalid("too_young", TOO_YOUNG)
         event = c.decide(decision)
+        late = proved_contacts(c.profile) if contacts_count and c.profile.pk != profile.pk else set()
         if closes:
-            close_for_others(c, others, [decision], contacts)
+            close_for_others(c, others, [decision], contacts, late=late)
         else:
-            release(contacts, purpose.key)
+            release(contacts | late, purpose.key)
         return event
 
 
@@ -94,7 +96,8 @@ def apply_gpc(profile: Profile) -> bool:
     others = holders_of(contacts, but=[profile.pk])
     with changes([profile, *others[:PORTION]], "gpc") as c:
         c.decide_all([(profile, decisions)])
-        close_for_others(c, others, decisions, contacts)
+        late = proved_contacts(c.profile) if c.profile.pk != profile.pk else set()
+        close_for_others(c, others, decisions, contacts, late=late)
     return True
 
 

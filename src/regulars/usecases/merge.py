@@ -88,6 +88,9 @@ def split(identity: Identity, why: str) -> Profile:
         _keep_refusals(c, profile, owner, since)
         if since is None or (profile.restricted_at and profile.restricted_at >= since):
             keep_restricted(profile, owner)
+        if profile.blocked and not owner.blocked:  # said while they were one: a closed account cannot be linked
+            owner.blocked = True
+            owner.save(update_fields=["blocked"])
         queue_lake_rewrite([profile.pk])
         c.refresh(profile)
         c.refresh(owner)

@@ -7,7 +7,7 @@ that is imported. The same person is who holds the same e-mail address or phone 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,7 +74,8 @@ def refuse(profile: Profile, refusal: Refusal) -> list[ConsentEvent]:
     with changes([profile, *others[:PORTION]], "consent") as c:
         due = _not_yet(c.profile, decisions)
         written = c.decide_all([(c.profile, due)]) if due else []
-        close_for_others(c, others, decisions, contacts)
+        late = contacts_of(c.profile) if refusal.contacts is None and c.profile.pk != profile.pk else set()
+        close_for_others(c, others, decisions, contacts, late=late)
     return written
 
 
@@ -109,11 +110,15 @@ def refuse_for_contact(contact: str, refusal: Refusal) -> int:
     return len(holders)
 
 
-def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Decision], contacts: set[str]) -> None:
+def close_for_others(
+    c: Changes, others: Sequence[int], decisions: Sequence[Decision], contacts: set[str], *, late: Collection[str] = ()
+) -> None:
     """Close the purposes for the other profiles of the person: the first here, thousands of them by a job.
 
-    The contacts are suppressed, so that it holds for later lists and events too.
+    The contacts are suppressed, so that it holds for later lists and events too. `late` are contacts that the customer came
+    to have by a link after `others` were found: a job looks for their holders.
     """
+    contacts = contacts.union(late)
     same = [_of_the_same_person(each) for each in decisions]
     # Also one that another profile of the person was merged into meanwhile.
     found = [each for each in c.profiles if each.pk != c.profile.pk]
@@ -126,8 +131,8 @@ def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Deci
     if contacts:
         stored = [_stored(each) for each in same]
         payload: dict[str, Any] = {"contacts": sorted(contacts), "but": c.profile.pk, "decisions": stored}
-        if others[PORTION:]:
-            enqueue(OTHERS, {**payload, "after": max(others[:PORTION])})
+        if others[PORTION:] or late:
+            enqueue(OTHERS, {**payload, "after": 0 if late else max(others[:PORTION])})
         enqueue(NEWCOMERS, payload, due_at=clock.now() + UNTIL_COMMITTED)
 
 
