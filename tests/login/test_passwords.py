@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -315,3 +318,26 @@ def test_pages_need_no_script(google, passwords, client):
         assert page["Content-Security-Policy"].startswith("default-src 'none'")
         assert "script-src 'self';" in page["Content-Security-Policy"]
         assert "no-store" in page["Cache-Control"]
+
+
+def test_a_crowd_hashes_as_many_passwords_at_once_as_there_are_cores(monkeypatch):
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    from regulars.accounts.passwords import PasswordHasher
+
+    under_way, most = [], []
+
+    def verify(self, password, encoded):
+        under_way.append(encoded)
+        most.append(len(under_way))
+        time.sleep(0.01)
+        under_way.remove(encoded)
+        return True
+
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
+    monkeypatch.setattr(PasswordHasher, "turns", BoundedSemaphore(2))
+    with ThreadPoolExecutor(10) as threads:
+        found = list(threads.map(lambda number: PasswordHasher().verify(PASSWORD, str(number)), range(10)))
+
+    assert found == [True] * 10
+    assert max(most) == 2

@@ -44,7 +44,15 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def ask(
-    pool: Pool, *body: bytes, query: bytes = b"a=1", receive=None, before_send=None, after_piece=None, into=None
+    pool: Pool,
+    *body: bytes,
+    query: bytes = b"a=1",
+    receive=None,
+    before_send=None,
+    after_piece=None,
+    into=None,
+    path=SCOPE["path"],
+    method="POST",
 ) -> list[dict]:
     """Send a request. `before_send` is awaited before each part of the response, `after_piece` is set after each."""
     sent: list[dict] = [] if into is None else into
@@ -60,7 +68,8 @@ async def ask(
         if after_piece is not None and message.get("body"):
             after_piece.set()
 
-    await pool({**SCOPE, "query_string": query}, receive or read, send)
+    scope = {**SCOPE, "query_string": query, "path": path, "method": method}
+    await pool(scope, receive or read, send)
     return sent
 
 
@@ -211,3 +220,27 @@ def test_request_beyond_threads_and_queue_is_refused_at_once():
     assert refused[0]["status"] == 503
     assert (b"retry-after", b"1") in refused[0]["headers"]
     assert sorted(statuses) == [200, 200, 503]
+
+
+def test_a_crowd_that_signs_in_by_password_holds_no_thread_of_others():
+    may_end = threading.Event()
+
+    def answer(environ):
+        if environ["PATH_INFO"] == "/login" and environ["REQUEST_METHOD"] == "POST":
+            assert may_end.wait(60)
+        return HttpResponse(environ["PATH_INFO"])
+
+    async def crowd():
+        pool = Pool(wsgi(answer), threads=2)
+        crowd = [asyncio.create_task(ask(pool, path="/login")) for _ in range(10)]
+        page = await asyncio.wait_for(ask(pool, path="/login", method="GET"), 20)
+        other = await asyncio.wait_for(ask(pool, path="/authorize"), 20)
+        waiting = [task.done() for task in crowd]
+        may_end.set()
+        return page, other, waiting, [(await task)[1]["body"] for task in crowd]
+
+    page, other, done_before, entered = run(crowd())
+
+    assert (page[1]["body"], other[1]["body"]) == (b"/login", b"/authorize")
+    assert done_before == [False] * 10
+    assert entered == [b"/login"] * 10

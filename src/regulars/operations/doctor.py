@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base import clock
+from regulars.base.db.sqlite.turns import SUFFIX as TURNS
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
@@ -85,7 +86,7 @@ def _private() -> CheckResult:
     wanted = [Path(settings.HOME), credentials, settings.HOME / KEY, list_path(), journal_path()]
     if connection.vendor == "sqlite":
         name = Path(str(connection.settings_dict["NAME"]))
-        wanted += [name.with_name(name.name + beside) for beside in ("", "-wal", "-shm")]
+        wanted += [name.with_name(name.name + beside) for beside in ("", "-wal", "-shm", TURNS)]
     wide = [str(path) for path in wanted if path.exists() and path.stat().st_mode & OTHERS]
     if wide:
         return fail(

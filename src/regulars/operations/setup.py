@@ -19,6 +19,7 @@ from django.db.models import Q
 from regulars.accounts.models import Account
 from regulars.base.addresses import Addresses
 from regulars.base.crypto import hash_secret, random_secret
+from regulars.base.db.sqlite.turns import SUFFIX as TURNS
 from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import Conflict
 from regulars.base.home_folder import close
@@ -130,7 +131,7 @@ def _close_stores() -> None:
     """Close the database file and the lake, which may be outside of the home folder, to other users."""
     if connection.vendor == "sqlite":
         name = Path(str(connection.settings_dict["NAME"]))
-        for beside in ("", "-wal", "-shm"):
+        for beside in ("", "-wal", "-shm", TURNS):
             close(name.with_name(name.name + beside))
     if "://" not in str(settings.LAKE_URL):
         close(Path(settings.LAKE_URL))

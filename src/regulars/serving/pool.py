@@ -26,6 +26,10 @@ from .spool import ReaderGoneError, ResponseSpool, Spool
 WholeResponse = tuple[int, Pairs, bytes]
 
 THREADS = int(os.environ.get("REGULARS_THREADS", "8"))
+# Forms whose answer waits for the hash of a password, which takes a tenth of a second of every core. They have threads of
+# their own: a crowd that signs in would hold all the others, and apps wait for those at /authorize and /oauth/token.
+HASHING = frozenset(("/login", "/signup", "/co/authenticate", "/dbconnections/signup", "/console/login"))
+HASHING_THREADS = 4
 QUEUE = 128  # requests waiting for a thread
 MAX_BODY = 10 * 1024 * 1024  # bytes; interfaces have smaller limits of their own
 CLOSE: Pairs = [(b"connection", b"close")]
@@ -34,11 +38,12 @@ log = logging.getLogger("regulars.serving")
 
 
 class Pool:
-    """`THREADS` threads that run a WSGI application."""
+    """`THREADS` threads that run a WSGI application, and `HASHING_THREADS` for the forms of `HASHING`."""
 
     def __init__(self, wsgi: Callable[..., Any], threads: int = THREADS, queue: int = QUEUE) -> None:
         self.wsgi = wsgi
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="django")
+        self.hashing = ThreadPoolExecutor(min(threads, HASHING_THREADS), thread_name_prefix="django-passwords")
         self.limit = threads + queue
         self.active = 0
 
@@ -60,18 +65,22 @@ class Pool:
                 case int(length):
                     environ = _environ(scope, body.file, length)
             loop = asyncio.get_running_loop()
-            await self._in_thread(lambda: WsgiCall(loop, send).run(self.wsgi, environ), send)
+            executor = self.hashing if scope["method"] == "POST" and scope["path"] in HASHING else self.executor
+            await self._in_thread(executor, lambda: WsgiCall(loop, send).run(self.wsgi, environ), send)
 
     def close(self) -> None:
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        for executor in (self.executor, self.hashing):
+            executor.shutdown(wait=True, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], WholeResponse | Future[None]], send: Send) -> None:
+    async def _in_thread(
+        self, executor: ThreadPoolExecutor, work: Callable[[], WholeResponse | Future[None]], send: Send
+    ) -> None:
         if self.active >= self.limit:
             await plain(send, HTTPStatus.SERVICE_UNAVAILABLE, [(b"retry-after", b"1")])
             return
         self.active += 1
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self.executor, work)
+            answer = await asyncio.get_running_loop().run_in_executor(executor, work)
         finally:
             self.active -= 1
         if isinstance(answer, Future):

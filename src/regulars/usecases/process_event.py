@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DatabaseError, DataError, connection, transaction
 
 from regulars.base import clock
+from regulars.base.db.sqlite.base import is_wanted_by_others
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.consent.view import COLLECTED_FOR
 from regulars.events.counts import add_counts
@@ -43,15 +44,17 @@ from .unit_of_work import changes
 
 log = logging.getLogger("regulars.events")
 
-TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
+TIME_SLICE = 0.1  # seconds of a transaction over the inbox; on SQLite it ends earlier where another writer waits
 CHUNK = 50
 
 
 def process_inbox() -> int:
     """Turn waiting messages into events for about `TIME_SLICE` seconds. Returns how many were processed.
 
-    Any number of workers may do this at once: each takes rows that no other has locked.
+    Any number of workers may do this at once: each takes rows that no other has locked. An empty inbox is only read.
     """
+    if not InboxItem.objects.filter(processed_at=None).exists():
+        return 0
     with transaction.atomic():
         until = time.monotonic() + TIME_SLICE
         count = 0
@@ -76,7 +79,7 @@ def process_inbox() -> int:
             item.processed_at = clock.now()
             item.save(update_fields=["processed_at", "rejected", "body"])
             count += 1
-            if time.monotonic() > until:
+            if time.monotonic() > until or is_wanted_by_others():
                 break
         if reasons:
             add_counts(reasons)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from regulars.base.jobs.models import PeriodicTask
 from regulars.base.jobs.run_jobs import record_end, run_periodically, unfinished_tasks
+from regulars.base.jobs.tasks import enqueue
 from regulars.interfaces.worker import work
 
 pytestmark = pytest.mark.django_db
@@ -114,3 +117,17 @@ def test_task_that_fails_stops_no_other_and_is_named_after_two_periods(at, monke
     assert "periodic task fails failed" in caplog.text
     assert unfinished_tasks({"fails": 600.0, "works": 600.0, "never begun": 600.0}) == ["fails"]
     assert PeriodicTask.objects.count() == 2
+
+
+def test_worker_with_nothing_to_do_only_reads(at, monkeypatch):
+    done = []
+    monkeypatch.setattr(work, "SCHEDULE", {"sweep": (600.0, lambda: done.append(1))})
+    enqueue("not.handled", {}, due_at=NOON + dt.timedelta(hours=1))
+    work.work_once()
+
+    with CaptureQueriesContext(connection) as captured:
+        assert work.work_once() == 0
+
+    assert done == [1]
+    assert captured.captured_queries
+    assert [each["sql"] for each in captured if not each["sql"].lstrip().startswith(("SELECT", "WITH"))] == []

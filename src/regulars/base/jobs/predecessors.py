@@ -13,6 +13,8 @@ from django.db import connection, transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
+from regulars.base.db.compiled_query import CompiledQuery, param
+
 from .models import OPEN, READY, Job
 
 PUT_ASIDE = 200  # jobs at once
@@ -20,7 +22,12 @@ PUT_ASIDE = 200  # jobs at once
 
 def has_predecessor(job: Job) -> bool:
     """Return whether an earlier job of the same key is waiting or running."""
-    return bool(job.key) and Job.objects.filter(OPEN, key=job.key, pk__lt=job.pk).exists()
+    return bool(job.key) and _predecessors.exists(key=job.key, id=job.pk)
+
+
+_predecessors = CompiledQuery(
+    lambda: Job.objects.filter(OPEN, key=param("key"), pk__lt=param("id")).order_by().values_list("pk")[:1]
+)
 
 
 def put_aside(job: Job) -> None:

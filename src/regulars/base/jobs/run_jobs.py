@@ -14,8 +14,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
+
+from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 
 from .models import FINISHED, READY, Job, PeriodicTask, Queue
 from .predecessors import bring_back, has_predecessor, put_aside, skip_locked
@@ -64,12 +66,15 @@ def lease_next() -> Job | None:
     """Lease the next due job without unfinished predecessors, or return None.
 
     It reads neither jobs that are done, nor those of a queue that is full or paused, nor those behind another of their key.
+    Queues are looked at before the transaction, and with nothing due there is none: an idle worker takes no lock of SQLite.
     """
     for _ in range(LOOKS):
         now = timezone.now()
+        queues = _due_queues(now)
+        if not queues:
+            return None
         with transaction.atomic():
-            _end_leases_of_the_dead(now)
-            job = _first_ready(now)
+            job = _first_ready(queues, now)
             if job is None:
                 return None
             if has_predecessor(job):
@@ -77,11 +82,34 @@ def lease_next() -> Job | None:
                 continue
             job.state, job.leased_by, job.leased_until = Job.State.RUNNING, WORKER, now + LEASE
             job.attempts += 1
-            job.save(update_fields=["state", "leased_by", "leased_until", "attempts"])
+            _lease(id=job.pk, **{name: getattr(job, name) for name in LEASED})
             return job
     return None
 
 
+def _due_queues(now: dt.datetime) -> list[str]:
+    """Return the queues with due jobs that are neither paused nor full, the one whose job has been due for longest first.
+
+    One without a row has no limit. Jobs whose worker died wait again first.
+    """
+    leased = [(queue, until) for queue, until in _leased.all() if until]
+    if any(until < now for _, until in leased):
+        _end_leases_of_the_dead(now)
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_OF_EACH_QUEUE, [connection.ops.adapt_datetimefield_value(now)])
+        firsts = sorted((due_at, queue) for queue, due_at in cursor.fetchall() if due_at is not None)
+    if not firsts:
+        return []
+    busy = Counter(queue for queue, until in leased if until >= now)
+    closed = {
+        queue.name
+        for queue in _queues.all()
+        if (queue.paused_until and queue.paused_until > now) or busy[queue.name] >= queue.concurrency
+    }
+    return [queue for _, queue in firsts if queue not in closed]
+
+
+@transaction.atomic
 def _end_leases_of_the_dead(now: dt.datetime) -> None:
     """Let jobs wait again whose worker died."""
     dead = skip_locked(Job.objects.filter(leased_until__lt=now, state=Job.State.RUNNING))
@@ -89,28 +117,29 @@ def _end_leases_of_the_dead(now: dt.datetime) -> None:
         Job.objects.filter(pk__in=numbers).update(state=Job.State.WAITING, leased_until=None)
 
 
-def _first_ready(now: dt.datetime) -> Job | None:
-    """Return the job that has been due for longest in any queue that is open. One without a row has no limit."""
-    with connection.cursor() as cursor:
-        cursor.execute(FIRST_OF_EACH_QUEUE, [connection.ops.adapt_datetimefield_value(now)])
-        firsts = sorted((due_at, queue) for queue, due_at in cursor.fetchall() if due_at is not None)
-    closed = _closed_queues(now) if firsts else ()
-    for _, queue in firsts:
-        if queue not in closed:
-            ready = Job.objects.filter(READY, queue=queue, due_at__lte=now, state=Job.State.WAITING)
-            if job := skip_locked(ready.order_by("due_at", "id")).first():
-                return job
-    return None
+def _first_ready(queues: Iterable[str], now: dt.datetime) -> Job | None:
+    """Return the job that has been due for longest, of the first of these queues that has one. It is locked."""
+    found = (_first_of_queue.first(queue=queue, now=now) for queue in queues)
+    return next((job for job in found if job is not None), None)
 
 
-def _closed_queues(now: dt.datetime) -> set[str]:
-    """Return the queues that are paused, or have as many running jobs as they may."""
-    busy = Counter(Job.objects.filter(leased_until__gte=now).values_list("queue", flat=True))
-    return {
-        queue.name
-        for queue in Queue.objects.all()
-        if (queue.paused_until and queue.paused_until > now) or busy[queue.name] >= queue.concurrency
-    }
+# Queries of every look for a job, which idle workers repeat twice a second: compiled to SQL once.
+LEASED = ("state", "leased_by", "leased_until", "attempts")
+_leased = CompiledQuery(
+    lambda: Job.objects.filter(leased_until__isnull=False).order_by().values_list("queue", "leased_until")
+)
+_queues = CompiledQuery(lambda: Queue.objects.order_by())
+_first_of_queue = CompiledQuery(
+    lambda: skip_locked(
+        Job.objects.filter(
+            READY,
+            queue=param("queue"),
+            due_at__lte=param("now", Job._meta.get_field("due_at")),
+            state=Job.State.WAITING,
+        ).order_by("due_at", "id")
+    )[:1]
+)
+_lease = CompiledUpdate(lambda: (Job.objects.filter(pk=param("id")), {name: param_for(Job, name) for name in LEASED}))
 
 
 def run_job(job: Job) -> None:
@@ -160,25 +189,43 @@ def mark_done(numbers: Iterable[int]) -> None:
         bring_back(keys)
 
 
-def run_periodically(task: str, every: float) -> bool:
-    """Return whether this worker should run the task now: true once per `every` seconds over all workers.
+def due_tasks(periods: Mapping[str, float]) -> list[str]:
+    """Return the periodic tasks that are due by one read, so that a worker with nothing to do writes nothing."""
+    now = timezone.now()
+    rows = {row.task: row for row in _tasks.all()}
+    return [task for task, every in periods.items() if task not in rows or _is_due(rows[task], every, now)]
 
-    A task that did not finish (it failed, or its worker was killed) is due within the hour. So is one that began in the
-    future: a clock was ahead. Clocks of two machines may differ by `CLOCKS_DIFFER`.
-    """
+
+def run_periodically(task: str, every: float) -> bool:
+    """Return whether this worker should run the task now: true once per `every` seconds over all workers."""
     now = timezone.now()
     before = {"begun_at": now, "unfinished_since": now - dt.timedelta(microseconds=1)}
-    if PeriodicTask.objects.get_or_create(task=task, defaults=before)[1]:
+    row, is_new = PeriodicTask.objects.get_or_create(task=task, defaults=before)
+    if is_new:
         return True
-    period = dt.timedelta(seconds=every)
-    ended = Q(begun_at__lte=now - period) | Q(begun_at__gt=now + CLOCKS_DIFFER)
-    unfinished = Q(begun_at__lte=now - min(period, RETRY_UNFINISHED), unfinished_since__lt=F("begun_at"))
-    if not PeriodicTask.objects.filter(ended | unfinished, task=task).update(begun_at=now):
+    if not _is_due(row, every, now):
         return False
+    if not PeriodicTask.objects.filter(task=task, begun_at=row.begun_at).update(begun_at=now):
+        return False  # another worker began it
     PeriodicTask.objects.filter(task=task, unfinished_since__gte=now).update(
         unfinished_since=before["unfinished_since"]
     )
     return True
+
+
+def _is_due(row: PeriodicTask, every: float, now: dt.datetime) -> bool:
+    """Return whether a task is due again.
+
+    One that did not finish (it failed, or its worker was killed) is due within the hour. So is one that began in the
+    future: a clock was ahead. Clocks of two machines may differ by `CLOCKS_DIFFER`.
+    """
+    period = dt.timedelta(seconds=every)
+    if row.begun_at <= now - period or row.begun_at > now + CLOCKS_DIFFER:
+        return True
+    return row.unfinished_since < row.begun_at <= now - min(period, RETRY_UNFINISHED)
+
+
+_tasks = CompiledQuery(lambda: PeriodicTask.objects.order_by())
 
 
 def record_end(task: str) -> None:

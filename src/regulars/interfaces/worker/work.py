@@ -11,11 +11,12 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
+from regulars.base.db.sqlite.turns import give_way
 from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.predecessors import bring_back_forgotten
-from regulars.base.jobs.run_jobs import delete_finished_jobs, record_end, run_due, run_periodically
+from regulars.base.jobs.run_jobs import delete_finished_jobs, due_tasks, record_end, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MINUTE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
@@ -83,6 +84,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until `stop`. Raises `Conflict`: `restore_unfinished`, `database_is_newer`."""
+        give_way()
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
@@ -133,7 +135,8 @@ def work_once() -> int:
     A periodic task that fails stops no other.
     """
     done = process_inbox() + run_due(limit=20)
-    for name, (every, begin) in list(SCHEDULE.items()):
+    for name in due_tasks({name: every for name, (every, _) in SCHEDULE.items()}):
+        every, begin = SCHEDULE[name]
         if run_periodically(name, every):
             try:
                 begin()
