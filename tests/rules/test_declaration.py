@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mmdb import write_database
 
 from regulars.base.errors import DomainError
 from regulars.rules.declaration import (
@@ -24,6 +26,13 @@ from regulars.rules.templates import Template, all_templates, enable_template
 TEMPLATES = all_templates()
 NOOP = "(user, context, callback) => callback(null, user, context)"
 CALLS = "async (user) => { await fetch('https://crm.example/in', { method: 'POST', body: user.email }); }"
+
+
+@pytest.fixture(autouse=True)
+def _places(settings: Any, tmp_path: Path) -> None:
+    """A database of the places of addresses, which some templates need."""
+    settings.GEOIP_FILE = str(tmp_path / "places.mmdb")
+    write_database(tmp_path / "places.mmdb", "193.10.0.0/16", {"country_code": "SE"})
 
 
 def test_every_template_declares_a_purpose_and_the_calling_ones_their_recipients(standard_setup: None) -> None:

@@ -1,4 +1,4 @@
-"""Disclosures to look-up sources and to applications of other companies, recorded before the data leaves."""
+"""Disclosures to look-up sources, to applications of other companies and by rules, recorded before the data leaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READING_FRESH_FOR = dt.timedelta(days=1)  # of an API: a machine reads many cust
 
 @dataclass(frozen=True)
 class Receiver:
-    """Who is given data: a source or an application, by the name that customers read, and its host."""
+    """Who is given data: a source, an application or a service, by the name that customers read, and its host."""
 
     kind: Kind
     key: str
@@ -33,10 +33,9 @@ class Receiver:
 def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str]) -> None:
     """Record which attributes the receiver is given. Mostly one read: known attributes are written once an hour."""
     now, given = clock.now(), set(attributes)
-    whom = {"profile": profile, **_columns(receiver)}
-    row = DirectDisclosure.objects.filter(**whom).first()
-    if row is not None and given <= set(row.attributes) and now - row.last_at <= FRESH_FOR:
+    if is_recorded(profile, receiver, given):
         return
+    whom = {"profile": profile, **_columns(receiver)}
     with transaction.atomic():
         # Read again under the lock: another request may have added attributes.
         row, is_new = DirectDisclosure.objects.select_for_update().get_or_create(
@@ -45,6 +44,12 @@ def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str
         if not is_new:
             row.attributes, row.last_at = sorted(given | set(row.attributes)), now
             row.save(update_fields=["attributes", "last_at"])
+
+
+def is_recorded(profile: Profile, receiver: Receiver, attributes: Iterable[str]) -> bool:
+    """Return whether a disclosure of these attributes is recorded, and not longer ago than an hour."""
+    row = DirectDisclosure.objects.filter(profile=profile, **_columns(receiver)).first()
+    return row is not None and set(attributes) <= set(row.attributes) and clock.now() - row.last_at <= FRESH_FOR
 
 
 def record_readings(given: Mapping[int, Collection[str]], receiver: Receiver) -> None:

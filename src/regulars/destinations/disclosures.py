@@ -36,7 +36,7 @@ class ErasedMeanwhile(DomainError):
 class DisclosureRecord:
     """One recipient on the customer's page: what it received, when, and the state of its update or deletion.
 
-    `kind` is `destination`, `lookup` or `application`. `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
+    `kind` is `destination`, `lookup`, `application` or `rule_host`. `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
     `attributes` are keys. `erased`: the deletion of the customer was asked for, not the end of a use. `carried_out`: what was
     asked for is done there, and not only received.
     """
@@ -91,7 +91,7 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
             segments=(),
             first_at=direct.first_at,
             last_at=direct.last_at,
-            state=State.SENT,
+            state=State.ATTEMPTED if direct.kind == DirectDisclosure.Kind.RULE_HOST else State.SENT,
             erased=False,
             carried_out=False,
             confirmed_at=None,

@@ -155,15 +155,16 @@ class Disclosure(models.Model):
 
 
 class DirectDisclosure(models.Model):
-    """A look-up source or an application of another company was given data of one customer, in a question or in tokens.
+    """A look-up source, an application of another company or a service that a rule called was given data of one customer.
 
-    Unlike a destination it is not asked to change or delete anything: no contract of ours reaches it. `name`, `place` and
-    `purpose` are as they were then, and `attributes` are keys. `key`: the key of a source, or a client id.
+    `name`, `place` and `purpose` are as they were then, and `attributes` are keys. `key`: the key of a source, a client id, or
+    the host that a rule called.
     """
 
     class Kind(models.TextChoices):
         LOOKUP = "lookup"
         APPLICATION = "application"
+        RULE_HOST = "rule_host"
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="direct_disclosures")
     kind = models.CharField(max_length=16, choices=Kind)

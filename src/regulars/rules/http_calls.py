@@ -90,6 +90,11 @@ def _send(request: Request, timeout: float) -> http.Response:
     return answer
 
 
+def refusal(code: str, message: str) -> Answer:
+    """Return the answer to a request that is not sent, with a code that the rule reads as Node's."""
+    return {"error": {"message": message, "code": code}}
+
+
 def submit(perform: Perform, request: Request, seconds: float) -> Future[Answer]:
     """Perform a request in a thread of this process; threads do not survive a fork."""
     with _lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
@@ -26,6 +26,10 @@ class RuleInvocation:
     resumes: bool = False
     purpose: str = ""
     recipients: Sequence[JsonObject] = ()
+
+
+# Asked before a rule calls a service: the rule and its request → the error that it is given instead (`http_calls.refusal`).
+CallGate = Callable[[RuleInvocation, JsonObject], JsonObject | None]
 
 
 class RequestRecord(TypedDict):

@@ -24,7 +24,7 @@ from regulars.clients.models import management_audience
 
 from . import http_calls
 from .decide import read_answer
-from .invocation import LateStep, RequestRecord, RuleInvocation, RuleResult, failed
+from .invocation import CallGate, LateStep, RequestRecord, RuleInvocation, RuleResult, failed
 from .sandbox.compile_cache import EngineUnavailable
 from .sandbox.realm import Realm, Terminated
 
@@ -58,13 +58,17 @@ class RequestTimeout(Exception):
 class JavaScript:
     """Runs the JavaScript rules of one login in one realm, as Auth0 does. A terminated rule loses its realm.
 
-    `perform` answers requests of rules (`http_calls.perform`; a replay answers from the recording). `subject` is the id of
-    the user who logs in, whatever rules write into `user`. Rules may leave requests and timers behind: `finish` goes on
+    `perform` answers requests of rules (`http_calls.perform`; a replay answers from the recording). `gate` is asked before
+    each, in the thread that runs the rules. `subject` is the id of the user who logs in, whatever rules write into `user`. Rules may leave requests and timers behind: `finish` goes on
     with them, `close` drops them.
     """
 
-    def __init__(self, perform: http_calls.Perform = http_calls.perform, subject: str = "") -> None:
+    def __init__(
+        self, perform: http_calls.Perform = http_calls.perform, subject: str = "", gate: CallGate | None = None
+    ) -> None:
         self._perform = perform
+        self._gate = gate
+        self._jobs: dict[str, RuleInvocation] = {}  # by slug; a rule calls services after it ended too
         self._subject = subject
         self._realm: Realm | None = None
         self._open: dict[int, Future[http_calls.Answer]] = {}
@@ -125,7 +129,7 @@ class JavaScript:
         ends = time.monotonic() + job.timeout
         if self._realm is None:
             self._realm = Realm()
-        self._last = job.slug
+        self._last, self._jobs[job.slug] = job.slug, job
         self._realm.begin()
         self._realm.call(
             "__run",
@@ -189,11 +193,16 @@ class JavaScript:
             # that the rule does not wait for has its own time.
             left = _SHARE_OF_TIME_LEFT * (left if report.get("how") == "waiting" else AFTERWARDS_SECONDS)
             self._rule_of[ask["id"]] = rule
-            self._open[ask["id"]] = http_calls.submit(partial(self._performed, rule), request, left)
+            # A call of a rule that is not known is one without a declaration.
+            job = self._jobs.get(rule) or RuleInvocation(rule, "", "", {})
+            refused = self._gate(job, request) if self._gate else None
+            self._open[ask["id"]] = http_calls.submit(partial(self._performed, rule, refused), request, left)
 
-    def _performed(self, rule: str, request: http_calls.Request, seconds: float) -> http_calls.Answer:
+    def _performed(
+        self, rule: str, refused: http_calls.Answer | None, request: http_calls.Request, seconds: float
+    ) -> http_calls.Answer:
         started = time.perf_counter()
-        answer = self._perform(request, seconds)
+        answer = refused or self._perform(request, seconds)
         took = round((time.perf_counter() - started) * 1000, 1)
         try:
             host = urlsplit(str(request.get("url"))).hostname or ""

@@ -21,7 +21,7 @@ from .afterwards import Afterwards
 from .auth0_context import Auth0Context
 from .auto_disable import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
-from .invocation import LateStep, RequestRecord, RuleInvocation, RuleResult, failed
+from .invocation import CallGate, LateStep, RequestRecord, RuleInvocation, RuleResult, failed
 from .models import Rule, RuleRun, RuleSetting
 from .monty import run_monty
 from .python import Api, run_python
@@ -93,13 +93,14 @@ def run(
     profile_id: int | None,
     before: RulesOutcome | None = None,
     seconds: float = MAX_SECONDS,
+    gate: CallGate | None = None,
 ) -> RulesOutcome:
     """Run the enabled rules of `moment` ("login") over Auth0's `user` and `context`, and record what they did.
 
     Never raises for a rule's fault. After a denial, and after an action that redirects the browser, no further rule
     runs. `before` is the outcome of the redirect: with the protocol "redirect-callback" that action continues, and
     actions before it do not run twice; rules do, as with Auth0. `seconds` is the time of all rules together. `user` and
-    `context` stay unchanged.
+    `context` stay unchanged. `gate` is asked before each call; without one no call is made for a known customer.
     """
     user, context = JsonObject(auth0_user), JsonObject(auth0_context)
     answers = RecordingHttp()
@@ -114,7 +115,9 @@ def run(
     ):
         context = _resumed(context, previous)
     tokens = _tokens(user)
-    runners = LanguageRunners(answers.perform, _id_of(user))
+    if gate is None and profile_id is not None:
+        gate = _closed
+    runners = LanguageRunners(answers.perform, _id_of(user), gate and answers.recording(gate))
     try:
         results = run_all(jobs, user, context, runners, seconds)
     except BaseException:
@@ -156,14 +159,15 @@ def try_rule(
     user: JsonObject,
     context: JsonObject,
     perform: http_calls.Perform = http_calls.perform,
+    gate: CallGate | None = None,
 ) -> RuleTrial:
     """Run one rule, saved or a JavaScript draft, over the given objects. Stores nothing.
 
-    Its HTTP requests are real unless `perform` answers them. What it does after the callback is awaited too.
+    Its HTTP requests are real unless `perform` answers them; `gate` is asked before each. What it does after the callback is awaited too.
     """
     rule = Rule(slug="trial", script=rule_or_script) if isinstance(rule_or_script, str) else rule_or_script
     subject = _id_of(user) if perform is http_calls.perform else ""  # declared answers need no token
-    with closing(LanguageRunners(perform, subject)) as runners:
+    with closing(LanguageRunners(perform, subject, gate)) as runners:
         results = run_all([job_of(rule, configuration())], user, context, runners)
         results[0] = replace(results[0], step=_continued(results[0].step, runners.finish()))
     step, kept = results[0].step, results[0].job.configuration
@@ -180,6 +184,10 @@ def try_rule(
     )
 
 
+def _closed(job: RuleInvocation, request: http_calls.Request) -> http_calls.Answer:
+    return http_calls.refusal("ENOT_RECORDED", "What a call discloses is not recorded here, and it was not made.")
+
+
 def _id_of(user: JsonObject) -> str:
     return str(user.get("user_id") or "")
 
@@ -193,9 +201,23 @@ class RecordingHttp:
 
     def perform(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
         answer = http_calls.perform(request, seconds)
+        self._record(request, answer)
+        return answer
+
+    def recording(self, gate: CallGate) -> CallGate:
+        """Return the gate whose refusals are recorded too: a replay gets them again."""
+
+        def ask(job: RuleInvocation, request: http_calls.Request) -> http_calls.Answer | None:
+            refused = gate(job, request)
+            if refused is not None:
+                self._record(request, refused)
+            return refused
+
+        return ask
+
+    def _record(self, request: http_calls.Request, answer: http_calls.Answer) -> None:
         with self._lock:
             self.answers.append({"method": request.get("method"), "url": request.get("url"), "answer": answer})
-        return answer
 
 
 def _resumed(context: JsonObject, back: RulesOutcome) -> JsonObject:
@@ -259,8 +281,9 @@ def run_all(
 class LanguageRunners:
     """Runs rules of every language. The first JavaScript rule loads the engine, which costs memory."""
 
-    def __init__(self, perform: http_calls.Perform, subject: str = "") -> None:
+    def __init__(self, perform: http_calls.Perform, subject: str = "", gate: CallGate | None = None) -> None:
         self._perform = perform
+        self._gate = gate
         self._subject = subject
         self._shared: JavaScript | None = None
         self._own: list[JavaScript] = []  # realms of one rule that has work left
@@ -303,7 +326,8 @@ class LanguageRunners:
         return [engine for engine in [*self._own, self._shared] if engine is not None and engine.has_unfinished]
 
     def _javascript(self) -> JavaScript:
-        made: JavaScript = importlib.import_module("regulars.rules.javascript").JavaScript(self._perform, self._subject)
+        engine = importlib.import_module("regulars.rules.javascript").JavaScript
+        made: JavaScript = engine(self._perform, self._subject, self._gate)
         return made
 
 

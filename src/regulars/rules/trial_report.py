@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from regulars.profiles.models import Profile
 
 from . import http_calls
 from .auth0_context import Auth0Context
+from .invocation import CallGate
 from .models import Rule
 from .replay_runs import Replayed
 from .run import configuration, objects_given, try_rule
@@ -104,18 +105,27 @@ class TrialReport:
 
 
 def report_trial(
-    rule: Rule, user_id: str, context_text: str, answers_text: str = "", *, really: bool = False
+    rule: Rule,
+    user_id: str,
+    context_text: str,
+    answers_text: str = "",
+    *,
+    really: bool = False,
+    gate_of: Callable[[int, JsonObject], CallGate],
 ) -> TrialReport:
-    """Run the rule on the customer (or, without id, on a sample). Stores nothing.
+    """Run the rule on the customer (or, without id, on a sample). Stores nothing but what its calls disclose.
 
-    Without a context the rule gets the recorded one of the customer's last sign-in, if its input is still stored. Its requests get the declared answers; with `really` they go to the services themselves.
+    Without a context the rule gets the recorded one of the customer's last sign-in, if its input is still stored. Its requests
+    get the declared answers; with `really` they go to the services themselves, of a customer as the gate allows (`gate_of`: the
+    id of the profile and the user → the gate).
     Raises `Invalid("unknown_customer" | "bad_context" | "bad_answers")`.
     """
     profile = _profile(user_id.strip())
     subject = {**served_user(profile, Place.RULES)} if profile else SAMPLE_USER
     context, login = _context(context_text, profile)
+    gate = gate_of(profile.pk, subject) if really and profile else None
     declared = DeclaredHttp([] if really else _answers(answers_text))
-    trial = try_rule(rule, subject, context, http_calls.perform if really else declared.perform)
+    trial = try_rule(rule, subject, context, http_calls.perform if really else declared.perform, gate)
     open_keys = open_settings(rule)
     secrets = [str(value) for key, value in trial.configuration.items() if key not in open_keys]
     outcome = trial.outcome

@@ -42,6 +42,7 @@ from .login_context import BACK_FROM_RULE, LoginContext, context_of
 from .login_progress import LoginProgress, RulePage, RulesResult, Step
 from .record_disclosures import record_tokens
 from .renew_upstream_tokens import show_tokens
+from .rule_calls import CustomerCallGate
 from .rule_writes import continue_rules, write_for_rules
 from .unit_of_work import changes
 
@@ -220,6 +221,7 @@ def run_rules(login: Login) -> Denied | None:
         if before
         else None,
         seconds=MAX_SECONDS - used,
+        gate=CustomerCallGate(login.profile.pk, login.user, login.browser.ip),
     )
     login.outcome = outcome
     result = RulesResult(

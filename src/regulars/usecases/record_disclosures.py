@@ -25,25 +25,30 @@ from regulars.profiles.models import Profile
 from regulars.rules.models import RuleRun
 
 from .recipients import SERVED, RecipientKind, lookup_recipient
+from .rule_calls import NOT_MADE
 
 LONGEST_NAME = 255  # characters of a claim that a rule names
 MOST_RUNS = 500  # sign-ins whose calls are looked at, the newest first
 
 
 def all_disclosures_of(profile: Profile) -> list[DisclosureRecord]:
-    """Return every disclosure about a customer, newest first: also the hosts that rules called while they signed in.
+    """Return every disclosure about a customer, newest first.
 
-    Hosts come from the records of rules, and are known as long as these are kept. What a rule sent is not recorded.
+    Calls of rules from before they were recorded are in the records of runs alone, as long as these are kept.
     """
-    return sorted([*disclosures_of(profile), *_rule_hosts(profile)], key=lambda each: each.last_at, reverse=True)
+    found = disclosures_of(profile)
+    known = {each.place for each in found if each.kind == RecipientKind.RULE_HOST}
+    return sorted([*found, *_rule_hosts(profile, known)], key=lambda each: each.last_at, reverse=True)
 
 
-def _rule_hosts(profile: Profile) -> list[DisclosureRecord]:
+def _rule_hosts(profile: Profile, known: Collection[str]) -> list[DisclosureRecord]:
     times: dict[str, list[dt.datetime]] = {}
     runs = RuleRun.objects.filter(profile__in=[profile, *profile.merged.all()]).order_by("-id")
     for at, steps in runs.values_list("at", "steps")[:MOST_RUNS]:
         for step in steps:
             for request in step.get("requests", ()):
+                if request["host"] in known or request.get("code") in NOT_MADE:
+                    continue
                 times.setdefault(request["host"], []).append(at)
     return [
         DisclosureRecord(

@@ -37,6 +37,7 @@ from regulars.rules.save import (
 )
 from regulars.rules.templates import Template, all_templates, enable_template, get_template
 from regulars.rules.trial_report import TrialReport, differences, report_replay, report_trial
+from regulars.usecases.rule_calls import CustomerCallGate
 
 from ..edits import FormContent, create_state, creating, editing, lock_form, refuse_outdated
 from ..forms import SETTING, FormError, form_error, form_page, form_state, settings_given, settings_shown, whole_number
@@ -391,7 +392,8 @@ def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str], shown: 
     check(edited.script, edited.language)
     kept, edited.settings = edited.settings, settings
     given = (request.POST.get(name, "") for name in ("user_id", "context", "answers"))
-    tried = report_trial(edited, *given, really=request.POST.get("really") == "on")
+    really = request.POST.get("really") == "on"
+    tried = report_trial(edited, *given, really=really, gate_of=CustomerCallGate)
     edited.settings = kept
     return _editor_page(request, edited, shown, tried=tried)
 
