@@ -32,11 +32,11 @@ Task = dict[str, Any]
 CUSTOMER = """
 import django, json, time
 django.setup()
-from django.contrib.sessions.backends.db import SessionStore
 from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account
+from regulars.serving.session_store import SessionStore
 profile, _ = get_or_create_by_identity("auth0", "chika", connection="Username-Password-Authentication")
 learn(profile, [NewFact("name", "Chika Okafor", "declared", "app:benchmark"),
                 NewFact("email", "chika@example.com", "declared", "app:benchmark")])

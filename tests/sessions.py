@@ -8,7 +8,7 @@ from typing import Any
 
 def open_session(account: Any) -> str:
     """Return the value of the session cookie. Django must be set up."""
-    from django.contrib.sessions.backends.db import SessionStore
+    from regulars.serving.session_store import SessionStore
 
     session = SessionStore()
     session["_auth_user_id"] = str(account.pk)

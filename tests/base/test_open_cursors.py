@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.contrib.sessions.models import Session
 
+from regulars.accounts.models import StoredSession
 from regulars.base.db.portions import portions
 
 SOURCE = Path(__file__).parents[2] / "src/regulars"
@@ -79,9 +79,9 @@ def test_cursor_that_is_not_read_at_once_is_found(code, names):
 @pytest.mark.django_db
 def test_rows_come_in_portions_though_they_are_deleted_meanwhile():
     later = "2099-01-01T00:00:00Z"
-    Session.objects.bulk_create(Session(session_key=f"k{number}", expire_date=later) for number in range(7))
+    StoredSession.objects.bulk_create(StoredSession(session_key=f"k{number}", expire_date=later) for number in range(7))
     seen = []
-    for portion in portions(Session.objects.all(), 3):
+    for portion in portions(StoredSession.objects.all(), 3):
         seen.append([row.pk for row in portion])
         for row in portion:
             row.delete()

@@ -6,7 +6,6 @@ import datetime as dt
 
 import pytest
 from allauth.usersessions.models import UserSession
-from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import connection
 from django.test import Client
@@ -14,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from tests.oidc.app import App, make_client
 
+from regulars.accounts.models import StoredSession
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.schedule import SCHEDULE
 from regulars.interfaces.worker import work  # noqa: F401 - registers its periodic tasks
@@ -171,7 +171,7 @@ def test_worker_deletes_expired_sessions_from_the_list(dina):
     for _ in range(3):
         browser(FIREFOX)
     over, young, alive = UserSession.objects.order_by("pk")
-    Session.objects.filter(session_key__in=[over.session_key, young.session_key]).delete()
+    StoredSession.objects.filter(session_key__in=[over.session_key, young.session_key]).delete()
     earlier = timezone.now() - SETTLED - dt.timedelta(minutes=1)
     UserSession.objects.filter(pk__in=[over.pk, alive.pk]).update(created_at=earlier)
     delete_ended_sessions()

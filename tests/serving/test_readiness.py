@@ -13,11 +13,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from tests.serving.test_pool import run
 
+from regulars.accounts.models import StoredSession
 from regulars.base.lake.tables import EventRow, append_events
 from regulars.serving import readiness
 from regulars.serving.pool import THREADS
@@ -65,7 +65,7 @@ def test_a_working_installation_is_ready_and_nothing_of_the_check_stays(tmp_path
 
     assert find_faults() == []
     assert list(tmp_path.iterdir()) == []
-    assert not Session.objects.exists()
+    assert not StoredSession.objects.exists()
 
 
 @pytest.mark.parametrize(

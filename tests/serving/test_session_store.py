@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.sessions.backends.base import CreateError, UpdateError
-from django.contrib.sessions.models import Session
 
+from regulars.accounts.models import StoredSession
 from regulars.serving.session_store import SessionStore
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ def test_a_new_session_is_written_when_it_is_saved_and_then_read_back():
     session = SessionStore()
     session["cart"] = 1
     session.create()
-    before = Session.objects.count()
+    before = StoredSession.objects.count()
     session.save()
 
     assert before == 0
@@ -28,7 +28,7 @@ def test_saving_again_changes_the_same_row():
         session["cart"] = number
         session.save()
 
-    assert Session.objects.count() == 1
+    assert StoredSession.objects.count() == 1
     assert SessionStore(session.session_key).load() == {"cart": 2}
 
 
@@ -67,9 +67,9 @@ def test_two_sessions_never_share_a_key():
 def test_a_session_that_was_ended_meanwhile_does_not_come_back():
     session = SessionStore()
     session.save()
-    Session.objects.all().delete()
+    StoredSession.objects.all().delete()
     session["cart"] = 1
 
     with pytest.raises(UpdateError):
         session.save()
-    assert Session.objects.count() == 0
+    assert StoredSession.objects.count() == 0

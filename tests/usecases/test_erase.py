@@ -11,7 +11,6 @@ from urllib.parse import quote, unquote
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.core.mail.backends.filebased import EmailBackend
 from django.db import connection
@@ -19,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 from tests.receivers import receiving
 
-from regulars.accounts.models import Account, PendingSignup
+from regulars.accounts.models import Account, PendingSignup, StoredSession
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
@@ -382,7 +381,7 @@ def kept_traces(address):
         for each in tables
         for row in each.objects.values()
     ]
-    typed = [str(session.get_decoded()) for session in Session.objects.all()]
+    typed = [str(session.get_decoded()) for session in StoredSession.objects.all()]
     mails = [path.read_text() for path in Path(django_settings.EMAIL_FILE_PATH).glob("*.log")]
     return sum(bool(whole.search(unquote(text))) for text in [*rows, *typed, *mails])
 

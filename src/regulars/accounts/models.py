@@ -1,11 +1,15 @@
-"""Accounts, password policies, sign-ups that wait for a click, and counts of attempts."""
+"""Accounts, their sessions, password policies, sign-ups that wait for a click, and counts of attempts."""
 
 from __future__ import annotations
 
 import secrets
+from importlib import import_module
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -17,7 +21,7 @@ from regulars.connections.models import Connection
 
 from .hashes import forms_of, normalised
 
-__all__ = ["Account", "AttemptCount", "PasswordPolicy", "PendingSignup", "PreviousPassword", "new_key"]
+__all__ = ["Account", "AttemptCount", "PasswordPolicy", "PendingSignup", "PreviousPassword", "StoredSession", "new_key"]
 
 
 def new_key() -> str:
@@ -91,6 +95,27 @@ class Account(AbstractBaseUser, PermissionsMixin):
 
 
 _by_key = CompiledQuery(lambda: Account.objects.filter(pk=param("pk")))
+
+
+class StoredSession(AbstractBaseSession):
+    """A session of a browser, in place of Django's own row, which names its account only in encoded data.
+
+    `account` is signed in, or has shown a first proof. `words` are checksums of the words of a session before its login
+    (`session_contents`). Both are set whenever the session is saved.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="+")
+    words = models.TextField(null=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        indexes = [
+            models.Index(fields=["session_key"], name="session_with_words", condition=models.Q(words__isnull=False)),
+        ]
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+        return store
 
 
 class PasswordPolicy(models.Model):

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
+from regulars.accounts.models import StoredSession
 from regulars.base.db.usable_database import refuse_half_restored_database, refuse_newer_database
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
@@ -56,7 +56,8 @@ def database_faults() -> list[StorageFault]:
         found = _version_faults(loader)
         if not found:
             with transaction.atomic():
-                Session.objects.create(session_key=secrets.token_hex(16), session_data="", expire_date=timezone.now())
+                key = secrets.token_hex(16)
+                StoredSession.objects.create(session_key=key, session_data="", expire_date=timezone.now())
                 transaction.set_rollback(True)
     except (DatabaseError, OSError) as error:
         return [fault_of(error) or StorageFault("database_unreachable", str(error))]

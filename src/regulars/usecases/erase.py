@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -32,7 +33,7 @@ from .personal_data import (
     Names,
     count,
     delete_mails,
-    end_sessions,
+    end_logins_that_name,
     identifiers_of,
     nameless,
     names_of,
@@ -118,7 +119,8 @@ def _finish(erasure: Erasure, people: Collection[list[Profile]], names: Names, *
         keep_ledger(people)
     swept = _delete(profiles, names, keep_events=keep_events) | sweep(names)
     after = count(rows_of(profiles))
-    erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
+    removed = Counter(swept) + Counter(before)
+    erasure.removed = {label: [number, after.get(label, 0)] for label, number in removed.items()}
     record_erasure(erasure)
 
 
@@ -270,10 +272,10 @@ def _delete(profiles: list[Profile], names: Names, *, keep_events: bool) -> dict
         Event.objects.bulk_update(kept, fields, batch_size=200)
     else:
         events.delete()
-    sessions = end_sessions(accounts, names)
+    logins = end_logins_that_name(names) if names else 0
     Profile.objects.filter(pk__in=numbers).delete()
     Account.objects.filter(pk__in=accounts).delete()
     queue_lake_removal(numbers)
     queue_lake_fill()
     queue_lake_purge()
-    return {key: number for key, number in (("events.InboxItem", inbox), ("sessions.Session", sessions)) if number}
+    return {key: number for key, number in (("events.InboxItem", inbox), ("accounts.StoredSession", logins)) if number}

@@ -58,6 +58,7 @@ STAFF = frozenset({"account_id"})
 # Table → why its rows are not exported.
 LEFT_OUT = {
     "accounts.PreviousPassword": "hashes of earlier passwords, which are secrets",
+    "accounts.StoredSession": "encoded, and opened by their keys; usersessions.UserSession has when and where they began",
     "consent.ConsentState": "computed from the decisions; the section purposes has it",
     "consent.JournalEntry": "encrypted copies of decisions, corrections and deletions, for a restore",
     "consent.PermittedView": "computed from facts and decisions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import quopri
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -15,16 +15,15 @@ from urllib.parse import quote
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Concat, Substr
 
-from regulars.accounts.models import Account
+from regulars.accounts.models import Account, StoredSession
+from regulars.accounts.session_contents import words_of
 from regulars.base.db.contains_any import ContainsAny
 from regulars.base.db.encrypted import EncryptedJSONField
-from regulars.base.db.portions import portions
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.clients.models import Client
 from regulars.events.models import Event, InboxItem
@@ -32,13 +31,13 @@ from regulars.profiles.contacts import EMAIL, PHONE, contact_of
 from regulars.profiles.models import Fact, Identity, Profile
 
 from .merge import ANONYMOUS as BROWSER
-from .sign_out import session_store
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
 
 # Tables whose rows belong to a profile, or that are too long to scan: found by id instead.
 BY_NUMBER = {
+    "accounts.StoredSession",
     "consent.PermittedView",
     "events.Event",
     "events.InboxItem",
@@ -127,7 +126,7 @@ def ways() -> dict[str, Way]:
             continue
         if model in (Profile, Account):
             found[label] = Way.DELETED
-        elif label in BY_NUMBER | {"sessions.Session"}:
+        elif label in BY_NUMBER:
             found[label] = Way.BY_ID
         elif label in WRITTEN_BY_STAFF:
             found[label] = Way.STAFF
@@ -331,24 +330,18 @@ def sweep(names: Names) -> dict[str, int]:
     return done
 
 
-def end_sessions(accounts: Iterable[int], names: Names) -> int:
-    """Delete the sessions of accounts, and those before a login in which their names were typed.
+def end_logins_that_name(names: Names) -> int:
+    """Delete the sessions before a login in which the customers' names were typed. Returns how many there were.
 
-    Only the encoded data of a session names its account. Sessions of others stay: staff may have the name on a page.
+    Those of their accounts are deleted with the accounts. Sessions of others stay: staff may have the name on a page.
     """
-    store = session_store()
-    keys = {str(account) for account in accounts}
-    if not keys and not names:
-        return 0
-    ended = 0
-    for sessions in portions(Session.objects.all(), 500):
-        for session in sessions:
-            data = store().decode(session.session_data)
-            account = data.get("_auth_user_id")
-            if account in keys or (account is None and names.are_in(data)):
-                session.delete()
-                ended += 1
-    return ended
+    words = {name: words_of(name) for name in names.identifiers}
+    wanted, is_any_wordless = set().union(*words.values()), not all(words.values())
+    before_login = StoredSession.objects.filter(words__isnull=False).values_list("session_key", "words")
+    # Compared here: a database compares one text after the other, and takes ten times as long.
+    found = [key for key, said in before_login if is_any_wordless or not wanted.isdisjoint(str(said).split())]
+    named = [each.pk for each in StoredSession.objects.filter(pk__in=found) if names.are_in(each.get_decoded())]
+    return StoredSession.objects.filter(pk__in=named).delete()[0]
 
 
 def delete_mails(names: Names) -> int:

@@ -10,13 +10,12 @@ from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
-from regulars.accounts.models import Account
+from regulars.accounts.models import Account, StoredSession
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.clients.cache import find_client, is_public
 from regulars.oauth import sessions as oauth_sessions
@@ -34,7 +33,7 @@ def sessions_of(account: Account) -> list[UserSession]:
 def delete_ended_sessions() -> int:
     """Delete the list entries of sessions that ended. The worker runs it daily. Returns how many there were."""
     now = timezone.now()
-    alive = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=now)
+    alive = StoredSession.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=now)
     over = UserSession.objects.filter(~Exists(alive), created_at__lt=now - SETTLED)
     return int(over.delete()[0])
 
@@ -76,7 +75,7 @@ def find_session(client_id: str, sid: str) -> UserSession | None:
     if account is None:
         return None
     key_sids = oauth_sessions.key_sids_of(sid)
-    alive = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
+    alive = StoredSession.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
     sessions = UserSession.objects.filter(Exists(alive), user=account)
     return next((each for each in sessions if oauth_sessions.sid_of_key(each.session_key) in key_sids), None)
 
@@ -88,10 +87,12 @@ def end_sessions(account: Account, but: str = "") -> int:
     What is about to become a session or an access ends as well: login tickets, and devices that were just allowed.
     """
     LoginTicket.objects.filter(account=account).delete()
-    sessions = list(UserSession.objects.filter(user=account).exclude(session_key=but))
-    keys = [session.session_key for session in sessions]
-    for session in sessions:
-        session.end()
+    listed = UserSession.objects.filter(user=account).exclude(session_key=but)
+    # Those of the console are in no list. One with words waits for a second factor, and checks for itself whether it may go on.
+    stored = StoredSession.objects.filter(account=account, words=None).exclude(session_key=but)
+    keys = sorted({*listed.values_list("session_key", flat=True), *stored.values_list("session_key", flat=True)})
+    UserSession.objects.filter(user=account, session_key__in=keys).delete()
+    StoredSession.objects.filter(session_key__in=keys).delete()
     oauth_sessions.end_all_sessions(account, keys, kept_key=but)
     return len(keys)
 

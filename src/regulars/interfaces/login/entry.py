@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
+from regulars.accounts.session_contents import LOGIN_WAITING
 from regulars.interfaces.pages.attempts import remember_browser
 from regulars.interfaces.pages.navigation import local_path
 from regulars.interfaces.pages.response_policy import page
@@ -29,7 +30,6 @@ from regulars.usecases.users import account_of
 MULTI_FACTOR = {"http://schemas.openid.net/pape/policies/2007/06/multi-factor", "mfa"}
 SECOND_FACTOR = "/second-factor"
 ENDED = "earlier_access_ended"  # session key: what the first proof of the address ended, until the customer has seen it
-WAITING = "login_waiting"  # session key: the login that has shown a first proof and not yet the second
 SECOND_FACTOR_SECONDS = 600  # between the first proof and the second
 
 
@@ -78,7 +78,7 @@ def enter(request: HttpRequest, account: Account, method: str, onward: str, **ho
     auth_hash = account.get_session_auth_hash()
     account = account_of(account)
     if method != "mfa" and is_enrolled(account):
-        request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how, auth_hash=auth_hash))
+        request.session[LOGIN_WAITING] = asdict(Waiting(account.pk, method, onward, how, auth_hash=auth_hash))
         return HttpResponseRedirect(SECOND_FACTOR)
     return start_session(request, account, [(method, how)], onward)
 
@@ -111,7 +111,7 @@ def start_session(
     """Start the session. Tokens take auth_time and amr from what allauth records of it (method, time)."""
     if request.user.is_authenticated and request.user.pk != account.pk:
         get_adapter().logout(request)  # another person's session: nothing of it carries over
-    request.session.pop(WAITING, None)
+    request.session.pop(LOGIN_WAITING, None)
     clear_authentication_records(request)
     for method, how in proofs:
         record_authentication(request, account, method, **how)

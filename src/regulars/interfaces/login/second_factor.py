@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.rate_limits import attempting
+from regulars.accounts.session_contents import LOGIN_WAITING
 from regulars.base.errors import DomainError, Invalid
 from regulars.interfaces.pages.attempts import attempt_of, second_factor_attempt
 from regulars.interfaces.pages.navigation import address
@@ -28,7 +29,6 @@ from regulars.usecases.users import account_of
 
 from .entry import (
     SECOND_FACTOR_SECONDS,
-    WAITING,
     Waiting,
     enter,
     is_demanded,
@@ -115,7 +115,7 @@ def record_of_passkey_login(key: Authenticator) -> dict[str, Any]:
 
 
 def _find_login(request: HttpRequest) -> SecondFactorLogin | None:
-    kept: dict[str, Any] | None = request.session.get(WAITING)
+    kept: dict[str, Any] | None = request.session.get(LOGIN_WAITING)
     if kept and time.time() - kept["at"] < SECOND_FACTOR_SECONDS:
         first = Waiting(**kept)
         account = Account.objects.filter(pk=first.account).first()

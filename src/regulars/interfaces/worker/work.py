@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
+from regulars.accounts.models import StoredSession
 from regulars.base.db.sqlite.turns import give_way
 from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.errors import DomainError
@@ -41,11 +41,14 @@ log = logging.getLogger("regulars.worker")
 PAUSE = 0.5  # seconds between polls without work
 PAUSE_AFTER_FAULT = 5.0
 COPY_EVERY = 60.0
+PORTION = 1000  # sessions that one statement deletes
 
 
-@periodic_task(DAY, "sessions.forget")
+@periodic_task(HOUR, "sessions.forget")
 def forget_old_sessions() -> None:
-    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    over = StoredSession.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
+    while keys := list(over.values_list("session_key", flat=True)[:PORTION]):
+        StoredSession.objects.filter(session_key__in=keys, expire_date__lt=timezone.now()).delete()
     delete_ended_sessions()
 
 

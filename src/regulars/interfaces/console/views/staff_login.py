@@ -23,6 +23,7 @@ from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import find_staff
 from regulars.accounts.rate_limits import attempting
+from regulars.accounts.session_contents import STAFF_WAITING
 from regulars.base.crypto import fingerprint
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import DomainError, Invalid
@@ -32,7 +33,6 @@ from regulars.interfaces.pages.signed_in import client_ip
 from ..pages import PROVED, is_staff, local_address, page, record_action
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
-PENDING = "console_pending_login"  # session key after a right password: {"account": 1, "at": <seconds since 1970>}
 SECRET = "console_new_app"  # noqa: S105 - session key: the secret of an authenticator app that has not shown a code yet
 PENDING_SECONDS = 600  # time to find the phone
 
@@ -71,7 +71,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     is_enrolled = authenticator_codes.is_enrolled(account)
     if settings.DEMO and not is_enrolled:
         return _finish(request, account, "password", after)
-    request.session[PENDING] = {"account": account.pk, "at": time.time()}
+    request.session[STAFF_WAITING] = {"account": account.pk, "at": time.time()}  # in seconds since 1970
     step = "/console/login/second" if is_enrolled else "/console/login/setup"
     return HttpResponseRedirect(f"{step}?{urlencode({'next': after})}")
 
@@ -173,7 +173,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 
 def _pending(request: HttpRequest) -> PendingStaff | None:
-    kept = request.session.get(PENDING)
+    kept = request.session.get(STAFF_WAITING)
     if kept and time.time() - kept["at"] < PENDING_SECONDS:
         account = Account.objects.filter(pk=kept["account"], is_staff=True, is_active=True).first()
         return PendingStaff(account, is_signed_in=False) if account else None
@@ -217,7 +217,7 @@ def _set_up(request: HttpRequest, pending: PendingStaff, code: str, credential: 
 
 def _finish(request: HttpRequest, account: Account, how: str, after: str) -> HttpResponse:
     """Start the session. From now on attempts from elsewhere do not close this browser."""
-    request.session.pop(PENDING, None)
+    request.session.pop(STAFF_WAITING, None)
     login(request, account, backend=BACKEND)
     request.session[PROVED] = how != "password"
     record_action(request, "login.succeeded", account.email, how=how)
