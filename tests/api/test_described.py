@@ -17,6 +17,7 @@ from regulars.serving.api_urls import api
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.restrict import restrict
 from regulars.usecases.users import UserPatch, update_user
+from regulars.usecases.write_values import by_app
 from tests.api.test_questions import token_of
 from tests.questions.conftest import LOOKING_FOR
 
@@ -107,7 +108,7 @@ def test_operation_is_on_the_page(method, path):
 def world(client, standard_setup, chika, lake):
     """A customer with a fact, an event and a segment, and a question for them."""
     Client.objects.create(client_id="shop", name="Shop")
-    update_user(chika, UserPatch(metadata={"user_metadata": {"size": "M"}}), "app:shop")
+    update_user(chika, UserPatch(metadata={"user_metadata": {"size": "M"}}), by_app("shop"))
     context, message = {"page": {"path": "/jackets"}}, {"anonymousId": "a-1"}
     record(chika.pk, "Product Viewed", {"sku": "jacket-7"}, at=clock.now(), type="track", message_id="msg-1",
            source=None, context=context, message=message, received_at=clock.now())  # fmt: skip

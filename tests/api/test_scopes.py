@@ -30,7 +30,11 @@ OPERATIONS = {
     ("POST", "/v2/users"): ({"create:users"}, "", CUSTOMERS),
     ("GET", "/v2/users-by-email"): ({"read:users"}, "", CUSTOMERS),
     ("GET", "/v2/users/{user_id}"): ({"read:users"}, "", CUSTOMERS),
-    ("PATCH", "/v2/users/{user_id}"): ({"update:users", "update:users_app_metadata"}, "", CUSTOMERS),
+    ("PATCH", "/v2/users/{user_id}"): (
+        {"update:users", "update:users_app_metadata", "update:current_user_metadata"},
+        "",
+        CUSTOMERS,
+    ),
     ("DELETE", "/v2/users/{user_id}"): ({"delete:users"}, "", NOTHING),
     ("POST", "/v2/users/{user_id}/identities"): ({"update:users", "update:current_user_identities"}, "", CUSTOMERS),
     ("DELETE", "/v2/users/{user_id}/identities/{provider}/{secondary}"): (

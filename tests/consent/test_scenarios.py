@@ -668,6 +668,7 @@ READERS = {
     "usecases/join_repeated_facts.py",  # rows that say the same, to keep the first
     "usecases/lower_public_keys.py",  # of whom a public key spoke, never what it said
     "usecases/merge.py",
+    "usecases/relabel_writes.py",  # the kind of what rules and apps wrote
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
     "usecases/stop_sharing.py",  # which facts a shared claim gave, to take them back
     "interfaces/console/views/customers.py",

@@ -20,6 +20,7 @@ from regulars.events.models import Event
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Profile
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user
+from regulars.usecases.write_values import by_app
 
 from .conftest import PASSWORD
 
@@ -114,7 +115,7 @@ def test_staff_cannot_sign_in_as_customers(passwords, client):
 
 
 def test_customer_created_by_an_application_signs_in_at_once(passwords, client):
-    create_user(NewDatabaseUser(passwords.name, "eva@example.com", UserPatch(password=PASSWORD)), "app:shop")
+    create_user(NewDatabaseUser(passwords.name, "eva@example.com", UserPatch(password=PASSWORD)), by_app("shop"))
 
     assert sign_in(client, "eva@example.com")["Location"] == "/"
 

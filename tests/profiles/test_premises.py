@@ -21,6 +21,7 @@ from regulars.usecases.decide_consent import decide
 from regulars.usecases.merge import merge
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, update_user
+from regulars.usecases.write_values import by_app
 
 INCOME = "area_median_income"
 
@@ -180,10 +181,10 @@ def test_names_guessed_from_an_address_follow_it(standard_setup):
         NewDatabaseUser(
             "Username-Password-Authentication", "ana@example.com", UserPatch(password="a long enough secret 1")
         ),
-        "app:shop",
+        by_app("shop"),
     )
     assert made.document["name"] == "ana@example.com"
 
-    moved = update_user(made, UserPatch({"email": "ruiz@example.com"}), "app:shop")
+    moved = update_user(made, UserPatch({"email": "ruiz@example.com"}), by_app("shop")).profile
 
     assert (moved.document["name"], moved.document["nickname"]) == ("ruiz@example.com", "ruiz")

@@ -119,7 +119,7 @@ def test_metadata_by_the_own_token_is_a_rules_word(client: Any, chika: Profile) 
     body = json.dumps({"user_metadata": {"colour": "red"}})
     client.patch(f"/api/v2/users/{chika.user_id}", body, content_type="application/json", headers=authorization)
 
-    assert chika.facts.get().source == "rule:management_api"
+    assert chika.facts.get().source == "rule:tells@1"
 
 
 def test_rule_cannot_get_a_token_of_another_user(chika: Profile, dov: Profile) -> None:

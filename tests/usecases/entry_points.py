@@ -292,6 +292,7 @@ NOTHING = (
     "job profiles.clear_event_traits",
     "job profiles.join_repeated_facts",
     "job profiles.lower_public_keys",
+    "job profiles.relabel_writes",
     "job segments.reconcile",
     "job upstream.renew",
     "job upstream.revoke",

@@ -42,6 +42,8 @@ from regulars.usecases.users import (
     update_metadata,
     update_user,
 )
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 pytestmark = pytest.mark.django_db
 NUMBERS = itertools.count(1)
@@ -112,9 +114,9 @@ def by_key(kind: str) -> Callable[[World, str, object], None]:
 
 def by_application(world: World, key: str, value: object) -> None:
     if key in SHOWN_IN:
-        update_user(world.chika, UserPatch(metadata={SHOWN_IN[key]: {key: value}}), "app:crm")
+        update_user(world.chika, UserPatch(metadata={SHOWN_IN[key]: {key: value}}), by_app("crm"))
     else:
-        update_user(world.chika, UserPatch({key: value}), "app:crm")
+        update_user(world.chika, UserPatch({key: value}), by_app("crm"))
 
 
 def by_rule(world: World, key: str, value: object) -> None:
@@ -123,7 +125,9 @@ def by_rule(world: World, key: str, value: object) -> None:
     Attribute.objects.filter(key=key).update(metadata_path=f"{bag}.{key}")
     if key in ("email", "username"):
         raise NoRoad
-    for refused in update_metadata(world.chika, [MetadataWrite("rule:own", bag, {key: value})]):
+    for refused in update_metadata(
+        world.chika, [MetadataWrite(Authorship(Writer.RULE, "rule:own"), bag, {key: value})]
+    ):
         raise refused.error
 
 
@@ -181,7 +185,7 @@ def named(asserter: Asserter, provider: str = "external") -> Callable[[World], N
 
 def created_by_application(world: World) -> None:
     new = NewDatabaseUser(DATABASE, "new@example.com", UserPatch(password="correct horse battery"), "said")
-    world.chika = create_user(new, "app:crm")
+    world.chika = create_user(new, by_app("crm"))
 
 
 def linked(how: str) -> Callable[[World], None]:

@@ -20,6 +20,8 @@ from regulars.questions.save import save_question
 from regulars.usecases.correct_facts import correct
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.users import MetadataWrite, UserPatch, update_metadata, update_user
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +107,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(chika, road, key, value):
 @pytest.mark.parametrize(("key", "value"), UNFIT)
 def test_an_application_gets_an_error_for_what_does_not_fit(chika, key, value):
     with pytest.raises(Invalid) as refused:
-        update_user(chika, UserPatch({key: value}), "app:crm")
+        update_user(chika, UserPatch({key: value}), by_app("crm"))
 
     assert refused.value.code in ("bad_value", "too_long")
     assert not Fact.objects.filter(attribute=key).exists()
@@ -194,7 +196,7 @@ def test_the_source_made_for_an_attribute_fills_it(chika):
 def test_a_rule_fills_nothing_that_is_concluded(chika, key):
     """Not even where the attribute is kept in metadata."""
     Attribute.objects.filter(key=key).update(metadata_path=f"user_metadata.{key}")
-    write = MetadataWrite("rule:own", "user_metadata", {key: "25-34"})
+    write = MetadataWrite(Authorship(Writer.RULE, "rule:own"), "user_metadata", {key: "25-34"})
 
     [refused] = update_metadata(chika, [write])
 

@@ -36,6 +36,8 @@ from regulars.usecases.users import (
     update_metadata,
     update_user,
 )
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 __all__ = ["send"]  # a fixture
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
@@ -130,11 +132,11 @@ def test_every_writer_gives_the_basis(send):
     complete_social_login(provider_login(shared=[YES]))
     sign_up("dov@example.com", "!", connection)
     new = UserPatch({"name": "Chika"}, password="a few words in a row")
-    other = create_user(NewDatabaseUser(connection, "chika@example.com", new), "app:crm")
+    other = create_user(NewDatabaseUser(connection, "chika@example.com", new), by_app("crm"))
     update_user(
-        profile, UserPatch({"given_name": "Chika", "locale": "pt-BR"}, {"user_metadata": {"shoe": 38}}), "app:crm"
+        profile, UserPatch({"given_name": "Chika", "locale": "pt-BR"}, {"user_metadata": {"shoe": 38}}), by_app("crm")
     )
-    update_metadata(profile, [MetadataWrite("rule:size", "app_metadata", {"size": "M"})])
+    update_metadata(profile, [MetadataWrite(Authorship(Writer.RULE, "rule:size"), "app_metadata", {"size": "M"})])
     import_consents([row(profile, purpose="message")], "operator")
     assert answer_question_about(profile, "postal_code", "postal_code", "serve", "10437")
     assert answer_question_about(profile, "city", "short_text", "personalise", "Berlin")

@@ -16,6 +16,8 @@ from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import MetadataWrite, update_metadata
+from regulars.usecases.write_values import Authorship
+from regulars.usecases.writers import Writer
 
 __all__ = ["api_client"]  # fixtures
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
@@ -45,17 +47,24 @@ def shoe(chika) -> Attribute:
     ],
 )
 def test_application_cannot_bring_a_deleted_value_back(api_client, chika, shoe, body):
+    """It reads what stands, as Auth0's clients expect, and the header says what was not written."""
     remove(chika, "shoe")
     answer = write(api_client, chika, **body)
-    assert (answer.status_code, answer.json()["errorCode"]) == (400, "deleted_by_customer")
     chika.refresh_from_db()
-    assert "shoe" not in str(chika.document.get("user_metadata", {}))
+
+    assert answer.status_code == 200
+    assert "shoe" not in answer.json().get("user_metadata", {})
+    assert "shoe" not in chika.document.get("user_metadata", {})
+    assert answer["Regulars-Not-Written"].endswith(";why=deleted_by_customer")
+    assert answer["Regulars-Not-Written"].startswith("user_metadata.shoe")
+    assert {each.why for each in RefusedGuess.objects.all()} == {"deleted_by_customer"}
 
 
 def test_application_may_clear_what_is_deleted_already(api_client, chika, shoe):
     remove(chika, "shoe")
-    assert write(api_client, chika, user_metadata={"shoe": None, "other": 1}).status_code == 200
-    assert write(api_client, chika, user_metadata={"shoe": "43"}).status_code == 400
+    cleared = write(api_client, chika, user_metadata={"shoe": None, "other": 1})
+    assert (cleared.status_code, cleared.get("Regulars-Not-Written")) == (200, None)
+    assert write(api_client, chika, user_metadata={"shoe": "43"}).json()["user_metadata"] == {"other": 1}
 
 
 def test_other_values_of_the_bag_are_written(api_client, chika, shoe):
@@ -65,8 +74,12 @@ def test_other_values_of_the_bag_are_written(api_client, chika, shoe):
 
 def test_rule_cannot_bring_it_back_and_the_sign_in_goes_on(chika, shoe):
     remove(chika, "shoe")
-    refused = update_metadata(chika, [MetadataWrite("rule:1", "user_metadata", {"shoe": "43", "hat": "L"})])
-    assert refused == []
+    refused = update_metadata(
+        chika, [MetadataWrite(Authorship(Writer.RULE, "rule:1"), "user_metadata", {"shoe": "43", "hat": "L"})]
+    )
+    assert [(value.path, value.why) for each in refused for value in each.refused] == [
+        ("user_metadata.shoe", "deleted_by_customer")
+    ]
     chika.refresh_from_db()
     assert chika.document["user_metadata"] == {"hat": "L"}
 
@@ -89,4 +102,6 @@ def test_customer_may_enter_it_again(api_client, chika, shoe):
     correct(chika, "shoe", "44")
     chika.refresh_from_db()
     assert chika.document["user_metadata"]["shoe"] == "44"
-    assert write(api_client, chika, user_metadata={"shoe": "45"}).status_code == 200
+    assert write(api_client, chika, user_metadata={"shoe": "45"})["Regulars-Not-Written"] == (
+        "user_metadata.shoe;why=said_by_customer"
+    )

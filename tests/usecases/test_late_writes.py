@@ -84,7 +84,7 @@ def test_mark_after_callback_is_stored_and_the_next_login_makes_no_lead(chika, s
     assert document(chika)["app_metadata"] == {"lead": 7}
     assert document(chika)["user_metadata"] == {"lead": "made"}  # the later write is the one that stays
     facts = chika.facts.filter(attribute="app_metadata.lead", retracted_at=None)
-    assert [(fact.source, fact.asserter) for fact in facts] == [("rule:make-lead", "rule")]
+    assert [(fact.source, fact.asserter) for fact in facts] == [("rule:make-lead@1", "rule")]
     assert Job.objects.filter(kind="enrich").count() == 1
 
 

@@ -54,6 +54,8 @@ from regulars.usecases.restrict import announce_lifting, lift, open_restriction,
 from regulars.usecases.retention import apply_retention, set_retention
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import MetadataWrite, update_metadata
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 pytestmark = pytest.mark.django_db
 Action = ConsentEvent.Action
@@ -271,9 +273,9 @@ def test_correction_that_the_backup_cannot_hold_takes_the_old_value_along(chika)
 
 
 def test_value_that_an_app_removed_stays_removed_and_one_that_it_replaced_is_no_deletion(chika):
-    update_metadata(chika, [MetadataWrite("app:shop", "user_metadata", {"shoe": 41, "hat": 7})])
+    update_metadata(chika, [MetadataWrite(by_app("shop"), "user_metadata", {"shoe": 41, "hat": 7})])
     with after_the_backup() as since:
-        update_metadata(chika, [MetadataWrite("app:shop", "user_metadata", {"shoe": None, "hat": 8})])
+        update_metadata(chika, [MetadataWrite(by_app("shop"), "user_metadata", {"shoe": None, "hat": 8})])
 
     since.restore()
 
@@ -430,8 +432,8 @@ def test_sign_in_that_decides_nothing_writes_nothing_into_the_journal(chika):
                 NewFact("gender", "female", "observed", "app:shop"),
             ]
         )
-        update_metadata(chika, [MetadataWrite("rule:1", "app_metadata", {"logins": 4})])
-        update_metadata(chika, [MetadataWrite("rule:1", "app_metadata", {"logins": 5})])
+        update_metadata(chika, [MetadataWrite(Authorship(Writer.RULE, "rule:1"), "app_metadata", {"logins": 4})])
+        update_metadata(chika, [MetadataWrite(Authorship(Writer.RULE, "rule:1"), "app_metadata", {"logins": 5})])
 
     assert JournalEntry.objects.count() == before
 

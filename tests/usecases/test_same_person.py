@@ -40,6 +40,7 @@ from regulars.usecases.restrict import lift, restrict
 from regulars.usecases.shown_notices import show_question
 from regulars.usecases.unit_of_work import SPREAD, changes
 from regulars.usecases.users import UserPatch, link, update_user
+from regulars.usecases.write_values import by_app
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup")]
 EMAIL, PHONE = "chika@example.com", "+351 912 345 678"
@@ -135,7 +136,7 @@ def prove_by_mail(profile: Profile) -> None:
 
 
 def prove_by_api(profile: Profile) -> None:
-    update_user(profile, UserPatch({"email_verified": True}), "app:crm")
+    update_user(profile, UserPatch({"email_verified": True}), by_app("crm"))
 
 
 def prove_by_linked_network(profile: Profile) -> None:

@@ -17,6 +17,8 @@ from regulars.profiles.models import Fact, Profile
 from regulars.usecases.complete_social_login import complete_social_login
 from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.users import MetadataWrite, UserPatch, update_metadata, update_user
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standard_setup", "lake")]
 EMAIL = "chika@example.com"
@@ -84,10 +86,10 @@ def test_an_application_and_a_rule_write_beside_a_sign_in_and_nothing_is_lost():
 
     def application(number: int) -> Callable[[], Any]:
         patch = UserPatch(metadata={"user_metadata": {f"app_{number}": number}})
-        return lambda: update_user(Profile.objects.get(), patch, "app:shop")
+        return lambda: update_user(Profile.objects.get(), patch, by_app("shop"))
 
     def rule(number: int) -> Callable[[], Any]:
-        write = MetadataWrite("rule:1", "app_metadata", {f"rule_{number}": number})
+        write = MetadataWrite(Authorship(Writer.RULE, "rule:1"), "app_metadata", {f"rule_{number}": number})
         return lambda: update_metadata(Profile.objects.get(), [write])
 
     at_once(sign_in, *[application(number) for number in range(3)], *[rule(number) for number in range(3)])

@@ -123,7 +123,7 @@ def writer(request, client, shop, monkeypatch) -> Writer:
         return Writer(by_api, "app:bot")
     if request.param == "monty" and not is_installed():
         pytest.skip("pydantic-monty is not installed")
-    return Writer(by_python if request.param == "python" else by_script, "rule:write")
+    return Writer(by_python if request.param == "python" else by_script, "rule:write@1")
 
 
 @pytest.fixture
@@ -256,9 +256,19 @@ def test_segments_follow_written_metadata(writer, customer):
 def test_declared_attribute_is_replaced_by_its_path(writer, customer):
     Attribute.objects.create(key="shoe_size", label="Shoe size", metadata_path=f"{USER}.shoe.size")
     learn(customer, [NewFact("shoe_size", 41, "corrected", "question:shoe@1")])
+    Fact.objects.filter(attribute="shoe_size").update(source="app:shop", source_kind="observed", asserter="app_token")
     writer.write(customer, {"shoe": {"colour": "blue"}})
 
     assert metadata_of(customer) == {"shoe": {"colour": "blue"}, "plan": "gold"}
+
+
+def test_answer_at_a_path_of_the_bag_stands(writer, customer):
+    Attribute.objects.create(key="shoe_size", label="Shoe size", metadata_path=f"{USER}.shoe.size")
+    learn(customer, [NewFact("shoe_size", 41, "declared", "question:shoe@1")])
+    for data in ({"shoe": {"colour": "blue", "size": 43}}, {"shoe": "wide"}, {"shoe": None}):
+        assert writer.write(customer, data) is None
+
+    assert metadata_of(customer) == {"shoe": {"size": 41}, "plan": "gold"}
 
 
 class TestRules:

@@ -48,6 +48,9 @@ WHY_REFUSED = {
     "too_long": "the value is too long",
     "bad_value": "the value does not fit the attribute",
     "deleted_by_customer": "the customer deleted it, and only the customer may enter it again",
+    "said_by_customer": "the customer said otherwise, and their word stands",
+    "corrected_by_staff": "staff corrected it, and that stands",
+    "purpose_closed": "the customer does not allow its purpose",
     "of_known_customer": "a public key gives no address or number to a customer who is known otherwise",
     "no_basis": "it has no legal basis",
     "no_decision": "it rests on consent, and names no decision",
@@ -122,7 +125,7 @@ def learn_all(
         ((profiles[fact.profile_id], each) for fact, new in premises for each in _conclusions(fact, new)),
         concluded=True,
     )
-    writer.record_refused()
+    record_refused(writer.refused)
     learned = Learned([fact for fact, _ in direct + followers], writer.save_confirmed())
     changed = {fact.profile_id for fact in learned.written + learned.confirmed}
     rebuild_all([profile for pk, profile in profiles.items() if pk in changed])
@@ -187,6 +190,19 @@ def retract(profile: Profile, facts: Sequence[Fact], why: str) -> None:
             closure.add(fact.pk)
     profile.facts.filter(id__in=closure, retracted_at=None).update(retracted_at=clock.now(), retracted_why=why)
     rebuild(profile)
+
+
+def record_refused(refused: Mapping[tuple[str, str], str]) -> None:
+    """Record, once per source and day, for the operator, what was refused: (attribute, source) → a key of `WHY_REFUSED`."""
+    rows = [
+        RefusedGuess(attribute=key[:128], source=source[:128], why=why, day=clock.today())
+        for (key, source), why in sorted(refused.items())
+    ]
+    for row in rows:
+        # Any visitor can send what is refused: only what hints at a wrong configuration is a warning.
+        level = logging.WARNING if row.why == "special_category" else logging.INFO
+        log.log(level, "fact_refused: %s sent %s (%s); it was not kept", row.source, row.attribute, row.why)
+    RefusedGuess.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def was_deleted_by_customer(profile: Profile, key: str) -> bool:
@@ -318,18 +334,6 @@ class _FactWriter:
                 facts, ["confirmed_at", "expires_at", "derived_from", "confidence"], batch_size=200
             )
         return facts
-
-    def record_refused(self) -> None:
-        """Record once per source and day, for the operator, that a fact was refused."""
-        rows = [
-            RefusedGuess(attribute=key, source=source, why=why, day=clock.today())
-            for (key, source), why in sorted(self.refused.items())
-        ]
-        for row in rows:
-            # Any visitor can send what is refused: only what hints at a wrong configuration is a warning.
-            level = logging.WARNING if row.why == "special_category" else logging.INFO
-            log.log(level, "fact_refused: %s sent %s (%s); it was not kept", row.source, row.attribute, row.why)
-        RefusedGuess.objects.bulk_create(rows, ignore_conflicts=True)
 
     def _is_guess_at_special(self, key: str, new: NewFact) -> bool:
         """Only customers themselves provide facts of special categories: no rule, look-up, network, import or event.

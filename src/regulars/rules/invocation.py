@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from regulars.base.text import JsonObject
+
+# On a request of a rule to this server: another service answered the rule before. Rules cannot take it off.
+AFTER_CALL = "Regulars-After-Call"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class RuleInvocation:
     resumes: bool = False
     purpose: str = ""
     recipients: Sequence[JsonObject] = ()
+    version: int = 1
 
 
 # Asked before a rule calls a service: the rule and its request → the error that it is given instead (`http_calls.refusal`).
@@ -33,13 +37,14 @@ CallGate = Callable[[RuleInvocation, JsonObject], JsonObject | None]
 
 
 class RequestRecord(TypedDict):
-    """One HTTP request of a rule, with the status of its response or the code of its failure."""
+    """One HTTP request of a rule, with the status of its response or the code of its failure. `own`: to this server."""
 
     method: str
     host: str
     milliseconds: float
     status: NotRequired[int]
     code: NotRequired[str]
+    own: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,11 @@ class RuleResult:
     paused: bool = False
     requests: list[RequestRecord] = field(default_factory=list)
     late: list[LateStep] = field(default_factory=list)
+
+
+def has_called_outside(requests: Iterable[RequestRecord]) -> bool:
+    """Return whether another service answered a rule. Its requests to this server are none, and neither are failed ones."""
+    return any("status" in each and not each.get("own") for each in requests)
 
 
 def failed(

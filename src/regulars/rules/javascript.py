@@ -19,12 +19,21 @@ from django.core.cache import cache
 
 from regulars.base.text import JsonObject
 from regulars.base.tokens.jwt import sign
-from regulars.base.tokens.kinds import AT_JWT, ONLY_USER
+from regulars.base.tokens.kinds import AT_JWT, ONLY_USER, WRITING_RULE
 from regulars.clients.models import management_audience
 
 from . import http_calls
 from .decide import read_answer
-from .invocation import CallGate, LateStep, RequestRecord, RuleInvocation, RuleResult, failed
+from .invocation import (
+    AFTER_CALL,
+    CallGate,
+    LateStep,
+    RequestRecord,
+    RuleInvocation,
+    RuleResult,
+    failed,
+    has_called_outside,
+)
 from .sandbox.compile_cache import EngineUnavailable
 from .sandbox.realm import Realm, Terminated
 
@@ -73,6 +82,7 @@ class JavaScript:
         self._realm: Realm | None = None
         self._open: dict[int, Future[http_calls.Answer]] = {}
         self._rule_of: dict[int, str] = {}  # slug by the id of an open request
+        self._called: set[str] = set()  # slugs of rules that another service answered
         self._requests: deque[tuple[str, RequestRecord]] = deque()
         self._last = ""  # slug of the rule whose code ran last
         self.has_unfinished = False
@@ -141,7 +151,7 @@ class JavaScript:
                     "context": context,
                     "configuration": job.configuration,
                     "domain": settings.PUBLIC_URL.split("://")[-1],
-                    "accessToken": _api_token(job.script, self._subject),
+                    "accessToken": _api_token(job, self._subject),
                     "seed": secrets.randbits(31),
                     "resumes": job.resumes,
                     "cache": cache.get(_cache_key(job)) or {},
@@ -201,18 +211,26 @@ class JavaScript:
     def _performed(
         self, rule: str, refused: http_calls.Answer | None, request: http_calls.Request, seconds: float
     ) -> http_calls.Answer:
-        started = time.perf_counter()
+        started, address = time.perf_counter(), str(request.get("url"))
+        is_own = address.startswith(f"{settings.PUBLIC_URL}/")
+        if is_own and rule in self._called:
+            # What it writes here by its own token rests on what it was answered there.
+            request = {**request, "headers": {**dict(request.get("headers") or {}), AFTER_CALL: "true"}}
         answer = refused or self._perform(request, seconds)
         took = round((time.perf_counter() - started) * 1000, 1)
         try:
-            host = urlsplit(str(request.get("url"))).hostname or ""
+            host = urlsplit(address).hostname or ""
         except ValueError:
             host = ""
         record = RequestRecord(method=str(request.get("method")), host=host, milliseconds=took)
+        if is_own:
+            record["own"] = True
         if "value" in answer:
             record["status"] = answer["value"]["status"]
         else:
             record["code"] = answer["error"]["code"]
+        if has_called_outside([record]):
+            self._called.add(rule)
         self._requests.append((rule, record))
         return answer
 
@@ -255,12 +273,12 @@ def syntax_error(script: str) -> tuple[str, int] | None:
     return f"{error['name']}: {error['message']}", int(line[1]) if line else 0
 
 
-def _api_token(script: str, user_id: str) -> str:
+def _api_token(job: RuleInvocation, user_id: str) -> str:
     """Return `auth0.accessToken`: a token of the Management API for this user alone, valid for a minute.
 
     Empty when the script does not mention it or no user is known.
     """
-    if not user_id or not _MENTIONED.search(script):
+    if not user_id or not _MENTIONED.search(job.script):
         return ""
     claims = {
         "aud": management_audience(),
@@ -269,6 +287,7 @@ def _api_token(script: str, user_id: str) -> str:
         "gty": "client-credentials",
         "scope": OWN_SCOPES,
         ONLY_USER: user_id,
+        WRITING_RULE: f"{job.slug}@{job.version}",
         "exp": int(time.time()) + TOKEN_SECONDS,
     }
     return sign(claims, AT_JWT)

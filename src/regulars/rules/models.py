@@ -18,7 +18,8 @@ class Rule(models.Model):
 
     `script` is one JavaScript function expression, an action (`exports.onExecutePostLogin = …`), the key of an installed
     Python rule, or Python for the sandbox. `settings` are its own; they win over `RuleSetting` of the same name. A rule
-    that fails is skipped, unless `deny_on_failure`: for rules that protect something.
+    that fails is skipped, unless `deny_on_failure`: for rules that protect something. `version` rises with every change of
+    what it runs, and facts that it writes name it (`rule:add-tier@3`).
 
     `timeout`: seconds that a login waits for it. `own_realm`: it shares no globals with other rules. `limit_hits` since
     `limit_since` counts exceeded limits; after too many the rule is disabled with a `disabled_reason`.
@@ -38,6 +39,7 @@ class Rule(models.Model):
     moment = models.CharField(max_length=32, default="login")
     script = models.TextField()
     template = models.CharField(max_length=64, blank=True)
+    version = models.PositiveIntegerField(default=1)
     order = models.IntegerField(default=0)
     enabled = models.BooleanField(default=True)
     deny_on_failure = models.BooleanField(default=False)
@@ -83,11 +85,12 @@ class UndeclaredRules(models.Model):
 class RuleRun(models.Model):
     """The record of one run, rule by rule: names of claims, never their values.
 
-    `steps`: `[{"rule": "add-claim", "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
+    `steps`: `[{"rule": "add-claim", "version": 3, "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
     with the values of settings redacted. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
     "denied": "", "redirect": false, "redirect_by": "", "second_factor": false, "metadata": ["loyalty"],
-    "enrichments": ["us-census-acs"], "ignored": ["context.primaryUser"], "late": ["app_metadata.lead"], "late_faults": ["make-lead: too_much_cpu"]}`; the
-    last two are about what rules did after the login. `inputs` is the input of the rules and the HTTP answers, encrypted and without
+    "enrichments": ["us-census-acs"], "ignored": ["context.primaryUser"], "late": ["app_metadata.lead"], "late_faults": ["make-lead: too_much_cpu"],
+    "refused": [{"rule": "add-tier", "value": "user_metadata.shoe", "why": "deleted_by_customer"}]}`; `late` and `late_faults` are about
+    what rules did after the login, `refused` has what was not written, with a key of `profiles.learn.WHY_REFUSED`. `inputs` is the input of the rules and the HTTP answers, encrypted and without
     credentials, for replays; deleted by `record.delete_old_inputs`.
     """
 

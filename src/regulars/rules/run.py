@@ -239,6 +239,7 @@ def job_of(rule: Rule, shared: JsonObject, *, resumes: bool = False) -> RuleInvo
         resumes=resumes,
         purpose=rule.purpose_id or "",
         recipients=rule.recipients,
+        version=rule.version,
     )
 
 

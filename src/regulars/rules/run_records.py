@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -48,6 +49,7 @@ def step_recorded(job: RuleInvocation, step: RuleResult, milliseconds: float, to
     recorded: JsonObject = storable(
         {
             "rule": job.slug,
+            "version": job.version,
             "how": step.how,
             "fault": step.fault,
             "message": without_secrets(secrets, step.message or str(step.error.get("message", ""))),
@@ -59,17 +61,32 @@ def step_recorded(job: RuleInvocation, step: RuleResult, milliseconds: float, to
     return recorded
 
 
-def record_refused_write(run_id: int, rule_slug: str, bag: str, keys: Sequence[str], refused: DomainError) -> None:
-    """Mark the step of a rule whose write of metadata was refused after the run as failed, with the reason.
+@dataclass(frozen=True)
+class RefusedByRun:
+    """What was not written of what a rule asked for: `keys` of metadata of which nothing was, and each value with its reason.
 
-    Other writes of the same rule stay; `keys` of this one are taken out of the effects of the run.
+    `error`: the whole write was refused, which is a fault of the rule.
     """
+
+    rule_slug: str
+    keys: Collection[str]
+    values: Mapping[str, str]
+    error: DomainError | None = None
+
+
+def record_refused_writes(run_id: int, refused: Sequence[RefusedByRun]) -> None:
+    """Add what was refused after the run to its record. Other writes of the same rules stay."""
+    if not refused:
+        return
     run = RuleRun.objects.select_for_update().get(pk=run_id)
-    for step in run.steps:
-        if step["rule"] == rule_slug:
-            step |= {"how": "failed", "fault": refused.code, "message": refused.message}
-    not_written = {f"{bag}.{key}" for key in keys}
-    run.effects["metadata"] = [each for each in run.effects["metadata"] if each not in not_written]
+    for each in refused:
+        for step in run.steps:
+            if each.error and step["rule"] == each.rule_slug:
+                step |= {"how": "failed", "fault": each.error.code, "message": each.error.message}
+        run.effects["metadata"] = [key for key in run.effects["metadata"] if key not in each.keys]
+        news = [{"rule": each.rule_slug, "value": path, "why": why} for path, why in sorted(each.values.items())]
+        known = run.effects.get("refused", [])
+        run.effects["refused"] = [*known, *(one for one in news if one not in known)]
     run.save(update_fields=["steps", "effects"])
 
 

@@ -90,6 +90,7 @@ def save_rule(
         rule = Rule.objects.filter(slug=slug).first()
     exists = rule is not None
     rule = rule or Rule(slug=slug, order=last + 1)
+    ran = _runs(rule)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
@@ -102,10 +103,16 @@ def save_rule(
     rule.limit_hits, rule.limit_since, rule.disabled_reason = 0, None, ""
     rule.updated_at = clock.now()
     if exists:
+        rule.version += _runs(rule) != ran
         update_row(rule)
     else:
         insert_row(rule, Conflict("name_taken", f"There is a rule called {slug!r} already.", "name"))
     return rule
+
+
+def _runs(rule: Rule) -> tuple[object, ...]:
+    """Return what a run depends on: another one is another version."""
+    return rule.script, rule.language, rule.settings
 
 
 def find_rule(slug: str) -> Rule:

@@ -37,7 +37,9 @@ from regulars.profiles.upstream_tokens import keep_token
 from .first_proof import record_proof, record_vouched
 from .shown_notices import claim_notice, is_current
 from .unit_of_work import Changes, changes
-from .users import SIGN_UP, guess_names, write_values
+from .users import SIGN_UP, guess_names
+from .write_values import Authorship, write_values
+from .writers import Writer
 
 LONGEST_USER_ID = 255
 BY_MAIL = "mail"  # who proved an address: a link or a code that was mailed to it
@@ -166,7 +168,7 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
         c.learn(proved_email(email))
         guess_names(c, email, SIGN_UP, Asserter.CUSTOMER)
         if submitted:
-            write_values(c, submitted.values, submitted.source, Asserter.CUSTOMER)
+            write_values(c, submitted.values, Authorship(Writer.SIGN_UP, submitted.source))
         return _open_account(c, account, connection)
 
 

@@ -20,7 +20,7 @@ from regulars.profiles.values import read_value
 
 from .clear_closed import queue_clearing
 from .unit_of_work import Changes, changes
-from .users import retract_overlapping
+from .write_values import retract_overlapping
 
 # An address is changed with a proof by mail, and a picture comes from a provider.
 NOT_BY_HAND = {"email", "picture"}

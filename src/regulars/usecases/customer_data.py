@@ -47,6 +47,7 @@ class CustomerFact:
     options: dict[str, str]
     source: str
     source_kind: str
+    asserter: str
     source_label: str
     app_name: str  # of the application or event source that it came from; empty for none, and for one that was deleted
     since: dt.datetime
@@ -260,6 +261,7 @@ def _known(
         options=options,
         source=fact.source,
         source_kind=fact.source_kind,
+        asserter=fact.asserter,
         source_label=questions.get(question, ""),
         app_name=apps.get(_app_of(fact), ""),
         since=fact.collected_at,

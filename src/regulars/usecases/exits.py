@@ -198,6 +198,7 @@ INSIDE = (
     "usecases/process_event.py",
     "usecases/record_disclosures.py",
     "usecases/refuse_consent.py",
+    "usecases/relabel_writes.py",
     "usecases/retention.py",
     "usecases/stop_sharing.py",
     "usecases/unit_of_work.py",

@@ -7,7 +7,7 @@ removes it, an empty object clears the bag, and a key with a dot or a dollar sig
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,6 @@ from django.utils.translation import gettext_noop
 from regulars.accounts.models import Account, new_key
 from regulars.accounts.passwords import problems_with, set_password
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown, is_proved, record_address
-from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
@@ -27,7 +26,6 @@ from regulars.consent.erasures import erased_among
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
-from regulars.profiles.document import BAGS, is_open
 from regulars.profiles.find import (
     DATABASE,
     accounts_of,
@@ -38,8 +36,8 @@ from regulars.profiles.find import (
     is_email_taken,
     login_identities,
 )
-from regulars.profiles.learn import CUSTOMER, RULE, THEMSELVES, NewFact, accepted
-from regulars.profiles.models import Attribute, Fact, Identity, Profile
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Identity, Profile
 from regulars.profiles.sign_in import sign_in_block
 
 from .account_mails import address_of, notify
@@ -48,11 +46,10 @@ from .first_proof import record_phone_proof, record_proof, record_vouched
 from .merge import merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
+from .write_values import LONGEST_PATH, Authorship, RefusedValue, Values, refused_among, write_values
 
-LONGEST_PATH = 128  # characters of `Fact.attribute`
 # The source of what a customer enters on our own pages; an application's source is `app:<client>`.
 SIGN_UP = "app:signin"
-Values = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -80,24 +77,41 @@ class NewDatabaseUser:
 
 
 @dataclass(frozen=True)
-class MetadataWrite:
-    """New first-level keys of one bag, and the source that their facts are marked with."""
+class UpdatedUser:
+    """The customer, read anew, and the values that were not written."""
 
-    source: str
+    profile: Profile
+    refused: tuple[RefusedValue, ...] = ()
+
+
+@dataclass(frozen=True)
+class MetadataWrite:
+    """New first-level keys of one bag, and who writes them."""
+
+    by: Authorship
     bag: str
     data: Values
 
 
 @dataclass(frozen=True)
 class RefusedWrite:
-    """A write of metadata that was not carried out, and why."""
+    """A write of metadata that was not carried out: the whole, because of `error`, or the values `refused` of it."""
 
     write: MetadataWrite
     error: DomainError
+    refused: tuple[RefusedValue, ...] = ()
+
+    @property
+    def keys(self) -> set[str]:
+        """The first-level keys of which nothing was written."""
+        if not self.refused:
+            return {*self.write.data}
+        whole = {each.path for each in self.refused}
+        return {key for key in self.write.data if f"{self.write.bag}.{key}" in whole}
 
 
 @transaction.atomic
-def create_user(new: NewDatabaseUser, source: str) -> Profile:
+def create_user(new: NewDatabaseUser, by: Authorship) -> Profile:
     """Create a customer of a database connection, who can sign in at once.
 
     Raises `Invalid`: `inexistent_connection`, `operation_not_supported`, `weak_password`, `invalid_metadata_key`;
@@ -130,22 +144,24 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     root = {"email_verified": False, **new.patch.root}
     record_address(profile.account, proved=root["email_verified"] is True)
     with changes(profile, "created") as c:
-        _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
-        guess_names(c, email, source, Asserter.APP_TOKEN)
+        _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), by)
+        guess_names(c, email, by.source, Asserter.APP_TOKEN)
         return c.profile
 
 
-def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by: str = "") -> Profile:
-    """Replace root attributes, merge metadata, block or unblock, set a password. Returns `profile`, read anew.
+def update_user(profile: Profile, patch: UserPatch, by: Authorship, *, notified_by: str = "") -> UpdatedUser:
+    """Replace root attributes, merge metadata, block or unblock, set a password. What a person said or deleted stands.
 
     A new address is unverified unless the patch says otherwise; a first proof ends what could open the account before
     (`first_proof`). The customer is notified of a new password and of a new address, at the address from before, unless
     `notified_by` (a source) has done so itself. Raises `Invalid`: `weak_password`, `invalid_metadata_key`;
     `Conflict`: `email_taken`, `erased_identifier`.
     """
-    root = dict(patch.root)
+    root, source = dict(patch.root), by.source
     with changes(profile, "replaced_by_app") as c:
         profile = c.profile
+        standing = refused_among(c, root, by) if root else set[str]()
+        kept_out = {name: root.pop(name) for name in standing & root.keys()}
         before = address_of(profile.account) if profile.account else ""
         database = _database_account(profile)
         account = database or profile.account
@@ -163,7 +179,7 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
         if email and email != profile.document.get("email"):
             root.setdefault("email_verified", False)
         has_moved = _change_address(profile, account, root, source, notified_by)
-        _write(c, UserPatch(root, patch.metadata, patch.blocked), source)
+        refused = _write(c, UserPatch({**root, **kept_out}, patch.metadata, patch.blocked), by)
         if patch.password and database:
             set_password(database, patch.password, _database_of(profile))
             for each in {database, profile.account or database}:
@@ -174,11 +190,11 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
             _record_change(c, "email", before, source, notified_by)
         if patch.password:
             _record_change(c, "password", before, source, notified_by)
-        return profile
+        return UpdatedUser(profile, tuple(refused))
 
 
 def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[RefusedWrite]:
-    """Carry out several writes of metadata in turn. Returns those that were refused; the others are kept.
+    """Carry out several writes of metadata in turn. Returns those that were refused, whole or in part; the rest is kept.
 
     Views and segments follow once, and only when a fact changed.
     """
@@ -188,9 +204,12 @@ def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[R
     with changes(profile, "metadata") as c:
         for write in writes:
             try:
-                write_values(c, _first_level(c.profile, write.bag, write.data), write.source)
+                values = write_values(c, _first_level(c.profile, write.bag, write.data), write.by)
             except DomainError as error:
                 refused.append(RefusedWrite(write, error))
+            else:
+                if values:
+                    refused.append(RefusedWrite(write, values[0].error, tuple(values)))
     return refused
 
 
@@ -273,16 +292,16 @@ _was_linked = CompiledQuery(
 )
 
 
-def _write(c: Changes, patch: UserPatch, source: str) -> Profile:
+def _write(c: Changes, patch: UserPatch, by: Authorship) -> list[RefusedValue]:
     values = dict(patch.root)
     for bag, data in patch.metadata.items():
         values |= _first_level(c.profile, bag, data)
-    write_values(c, values, source)
+    refused = write_values(c, values, by)
     if patch.blocked is not None:
         c.profile.blocked = patch.blocked
         c.profile.save(update_fields=["blocked"])
     c.refresh()
-    return c.profile
+    return refused
 
 
 def _first_level(profile: Profile, bag: str, data: Values) -> Values:
@@ -300,81 +319,6 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
 
 
-def write_values(c: Changes, values: Values, source: str, asserter: Asserter | None = None) -> None:
-    """Write values as facts of `source`, and retract the facts that they replace. None removes a value.
-
-    `asserter` is whose word they are; left out, a rule's or an application's, as `source` says. Raises `Invalid` with a
-    key of `learn.WHY_REFUSED`, before anything is written, for what that asserter may not write so; a value that is
-    there already is not looked at again.
-
-    Keys are root attributes and first-level paths of metadata (`user_metadata.shoe`). Facts of every source are
-    retracted, because an older answer could otherwise outrank the newer value.
-    """
-    is_rule = source.startswith(RULE)
-    news = {leaf: each for path, value in values.items() for leaf, each in _leaves(path, value).items()}
-    now = clock.now()
-    old, known = [], set()
-    attributes = {each.key: each for each in Attribute.objects.all()}
-    kind, asserter = Fact.SourceKind.DECLARED, asserter or (Asserter.RULE if is_rule else Asserter.APP_TOKEN)
-    live = list(_live_facts(c.profile, attributes))
-    own_words = sorted(
-        (each for each in live if each[0].source == CUSTOMER), key=lambda each: (each[0].as_of, each[0].pk)
-    )
-    last_words = {path: fact for fact, path, _ in own_words}
-    deleted = [path for path, fact in last_words.items() if fact.value is None]
-    if not is_rule and asserter not in THEMSELVES:
-        _refuse_deleted(news, deleted)
-    unchanged = {path for fact, path, _ in live if path in news and same_json(news[path], fact.value)}
-    _refuse_unacceptable(
-        attributes,
-        [
-            NewFact(path, value, kind, source, basis="contract", asserter=asserter)
-            for path, value in news.items()
-            if path not in unchanged
-        ],
-    )
-    for fact, path, is_special in live:
-        # A special category is the customer's own to declare.
-        bag, _, rest = path.partition(".")
-        first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
-        if first_level not in values or (is_rule and is_special):
-            continue
-        if path in deleted and fact.value is None and asserter not in THEMSELVES:
-            continue  # no one else undoes a deletion that the customer asked for
-        repeats = fact.value is not None and same_json(news.get(path), fact.value)
-        if repeats and fact.source == source:
-            continue
-        # A rule often writes back the whole bag that it was given: that takes no fact from its source and its consent.
-        is_served = is_open(c.profile, fact) and (fact.expires_at is None or fact.expires_at > now)
-        if repeats and is_rule and is_served:
-            known.add(path)
-        else:
-            old.append(fact)
-    c.retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
-    c.learn(
-        [
-            NewFact(path, value, kind, source, basis="contract", asserter=asserter)
-            for path, value in news.items()
-            if path not in known
-        ]
-    )
-
-
-def _refuse_deleted(news: Values, deleted: Sequence[str]) -> None:
-    """Refuse what the customer deleted on their own page, and what is above or below it in the metadata."""
-    for path in news:
-        if any(path == each or path.startswith(f"{each}.") or each.startswith(f"{path}.") for each in deleted):
-            message = f"The customer deleted {path}. Only the customer may enter it again."
-            raise Invalid("deleted_by_customer", message, path)
-
-
-def _refuse_unacceptable(attributes: Mapping[str, Attribute], news: Iterable[NewFact]) -> None:
-    by_path = {each.metadata_path: each for each in attributes.values() if each.metadata_path}
-    for new in news:
-        attribute = by_path.get(new.attribute) or attributes.get(new.attribute)
-        accepted(attribute, attribute.key if attribute else new.attribute, new)
-
-
 def guess_names(c: Changes, email: str, source: str, asserter: Asserter) -> None:
     """Guess names from the customer's address: Auth0's applications expect them. Any better source wins over the guess.
 
@@ -388,46 +332,6 @@ def guess_names(c: Changes, email: str, source: str, asserter: Asserter) -> None
         )
         for key, value in guesses.items()
     )
-
-
-def retract_overlapping(c: Changes, path: str) -> None:
-    """Retract the facts above and below a path of metadata: in the document they would hide a value written there.
-
-    Facts of special categories stay: only customers themselves change them, each by its own key.
-    """
-    overlapping = [
-        fact
-        for fact, other, is_special in _live_facts(c.profile, {each.key: each for each in Attribute.objects.all()})
-        if not is_special and (other.startswith(f"{path}.") or path.startswith(f"{other}."))
-    ]
-    c.retract(overlapping)
-
-
-def _live_facts(profile: Profile, attributes: Mapping[str, Attribute]) -> Iterator[tuple[Fact, str, bool]]:
-    """Return each live fact with its path in the document, and whether it is of a special category."""
-    for fact in profile.facts.filter(retracted_at=None):
-        attribute = attributes.get(fact.attribute)
-        if attribute is None:
-            yield fact, fact.attribute, False
-        else:
-            is_special = attribute.sensitivity == Attribute.Sensitivity.SPECIAL
-            yield fact, attribute.metadata_path or fact.attribute, is_special
-
-
-def _leaves(path: str, value: object) -> Values:
-    """Nested objects become dotted facts, so that an attribute declared at a nested path is known by it.
-
-    An object with a null, which no fact can say, or with a key that cannot be part of a path stays one value.
-    """
-    if not isinstance(value, dict) or not value or path.partition(".")[0] not in BAGS:
-        return {} if value is None else {path: value}
-    if _has_null(value) or any(not name or "." in name or len(f"{path}.{name}") > LONGEST_PATH for name in value):
-        return {path: value}
-    return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
-
-
-def _has_null(value: object) -> bool:
-    return value is None or (isinstance(value, dict) and any(map(_has_null, value.values())))
 
 
 def _database_account(profile: Profile) -> Account | None:

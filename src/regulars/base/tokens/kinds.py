@@ -14,6 +14,7 @@ from typing import Any
 JWT, AT_JWT, LOGOUT_JWT = "JWT", "at+jwt", "logout+jwt"
 MARK = "token_use"
 ONLY_USER = "only_user"  # the one customer that a rule's token is good for
+WRITING_RULE = "rule"  # the rule that a rule's token was made for, and its version: `add-tier@3`
 OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
 
 

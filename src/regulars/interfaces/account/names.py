@@ -22,6 +22,7 @@ from regulars.consent.models import Purpose
 from regulars.consent.purposes import words_in
 from regulars.enrichment.source import SOURCES
 from regulars.interfaces.pages.language import named_language
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.attributes import words_in as attribute_words
 from regulars.profiles.models import Attribute, Profile
 from regulars.rules.models import Rule
@@ -126,7 +127,7 @@ class PageNames:
                 return _(FIRST_PARTY[rest])
             case "app" if not fact.app_name:
                 return _("An app of ours that is no longer here")
-            case "app" if fact.source_kind == "observed":
+            case "app" if fact.source_kind == "observed" and fact.asserter != Asserter.APP_TOKEN:
                 return _("What you did in “{app}”").format(app=fact.app_name)
             case "app":
                 return _("The app “{app}”").format(app=fact.app_name)

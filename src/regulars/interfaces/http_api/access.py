@@ -13,7 +13,7 @@ from ninja.security import HttpBearer
 from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import Claims, verify
-from regulars.base.tokens.kinds import ONLY_USER, TokenKind, client_of
+from regulars.base.tokens.kinds import ONLY_USER, WRITING_RULE, TokenKind, client_of
 from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
 from regulars.oauth.revoked_grants import refuse_revoked
 from regulars.profiles.learn import RULE
@@ -45,7 +45,9 @@ class Caller:
     @property
     def source(self) -> str:
         """The source of the facts that this caller writes. What a rule writes over HTTP is a rule's word as well."""
-        return f"{RULE}management_api" if self.only_user else f"app:{self.client_id}"
+        if self.only_user:
+            return f"{RULE}{self.claims.get(WRITING_RULE) or 'management_api'}"
+        return f"app:{self.client_id}"
 
 
 class Bearer(HttpBearer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from django.db.models import F
 from django.db.models.expressions import Combinable
@@ -22,17 +23,25 @@ from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import BAGS
-from regulars.profiles.find import customers, customers_of_email
+from regulars.profiles.find import customers, customers_of_email, find_by_user_id
+from regulars.profiles.learn import RULE
 from regulars.profiles.models import Profile
+from regulars.rules.invocation import AFTER_CALL
 from regulars.usecases.find_customers import found_by_applications, sortable_text
 from regulars.usecases.grant_purposes import ACCOUNT, purpose_of
 from regulars.usecases.record_disclosures import record_api_reading
 from regulars.usecases.renew_upstream_tokens import show_tokens
+from regulars.usecases.rule_writes import authorship_of_rule
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
+from regulars.usecases.write_values import Authorship, by_app
+from regulars.usecases.writers import Writer
 
 from .paging import DEEPEST_RECORD, Fields, Paging
 
 router = Router(tags=["users"])
+OWN_METADATA = "update:current_user_metadata"  # with the customer's own token
+# Of an answer: what was not written, because a person's word stands, as `user_metadata.shoe;why=said_by_customer, …`.
+NOT_WRITTEN = "Regulars-Not-Written"
 TOKENS = "read:user_idp_tokens"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
@@ -145,7 +154,7 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
 def post_user(request: HttpRequest, body: NewUser) -> Any:
     new = NewDatabaseUser(body.connection, body.email, body.patch(), body.user_id or "")
     caller = caller_of(request)
-    return Status(201, _document(create_user(new, caller.source), caller, Fields()))
+    return Status(201, _document(create_user(new, by_app(caller.client_id)), caller, Fields()))
 
 
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
@@ -171,26 +180,51 @@ def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
 
 @router.patch(
     "/users/{path:user_id}",
-    auth=Bearer("update:users", "update:users_app_metadata", for_rules=True),
+    auth=Bearer("update:users", "update:users_app_metadata", OWN_METADATA, for_rules=True),
     response=Any,
     summary="Update a user",
 )
-def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
+def patch_user(request: HttpRequest, response: HttpResponse, user_id: str, body: UserChange) -> Any:
     """The customer gets a notice of a new password and of a new address, at the address from before.
 
     With the header `Regulars-Customer-Notified: true` the caller has notified them itself; that is recorded. The first
     proof of an address (`email_verified: true`) ends what could open the account before.
+
+    What the customer said or deleted, or staff corrected, stands: the answer has the user as it is then, and the header
+    `Regulars-Not-Written` names each value that was not written. A customer's own token with `update:current_user_metadata`
+    writes their `user_metadata`, and is their word.
     """
     caller = caller_of(request)
-    if "update:users" not in caller.scopes and body.model_fields_set - {"app_metadata"}:
-        raise insufficient_scope("update:users")
+    user = find_user(user_id)
+    if "update:users" not in caller.scopes:
+        own = {"user_metadata"} if _is_theirs(caller, user) else set[str]()
+        allowed = own | ({"app_metadata"} if "update:users_app_metadata" in caller.scopes else set())
+        if not allowed or body.model_fields_set - allowed:
+            raise insufficient_scope("update:users")
     if caller.only_user and (beyond := sorted(body.model_fields_set - set(BAGS))):
         # as `ManagementClient` inside the rule
         raise ApiError(403, "insufficient_scope", f"A rule may update user_metadata and app_metadata, not {beyond[0]}.")
-    changed = update_user(find_user(user_id), body.patch(), caller.source, notified_by=notified_by(request))
-    document = {**_readable([changed], caller)[0]}
-    _record([(changed, document)], caller)
+    by = _author(caller, user, after_call=request.headers.get(AFTER_CALL) == "true")
+    changed = update_user(user, body.patch(), by, notified_by=notified_by(request))
+    document = {**_readable([changed.profile], caller)[0]}
+    _record([(changed.profile, document)], caller)
+    if changed.refused:
+        response[NOT_WRITTEN] = ", ".join(f"{quote(each.path)};why={each.why}" for each in changed.refused)
     return document
+
+
+def _is_theirs(caller: Caller, user: Profile) -> bool:
+    """Return whether the caller's token is this customer's own, and may change their metadata."""
+    return OWN_METADATA in caller.scopes and find_by_user_id(caller.subject) == user
+
+
+def _author(caller: Caller, user: Profile, *, after_call: bool) -> Authorship:
+    if caller.only_user:
+        slug, _, version = caller.source.removeprefix(RULE).partition("@")
+        return authorship_of_rule(slug, version, called=after_call)
+    if _is_theirs(caller, user):
+        return Authorship(Writer.APP_FOR_CUSTOMER, caller.source)
+    return by_app(caller.client_id)
 
 
 @router.delete("/users/{path:user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")

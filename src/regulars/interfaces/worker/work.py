@@ -26,7 +26,14 @@ from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
 from regulars.rules.run_records import delete_old_inputs
-from regulars.usecases import deliver, enrich, join_repeated_facts, lower_public_keys, same_person  # noqa: F401 - their handlers register themselves
+from regulars.usecases import (  # noqa: F401 - their handlers register themselves
+    deliver,
+    enrich,
+    join_repeated_facts,
+    lower_public_keys,
+    relabel_writes,
+    same_person,
+)
 from regulars.usecases.change_due_profiles import queue_due_profiles
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import process_inbox
