@@ -46,7 +46,7 @@ from .first_proof import record_phone_proof, record_proof, record_vouched
 from .merge import merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
-from .write_values import LONGEST_PATH, Authorship, RefusedValue, Values, refused_among, write_values
+from .write_values import LONGEST_PATH, Authorship, RefusedValue, Values, leaves, refused_among, write_values
 
 # The source of what a customer enters on our own pages; an application's source is `app:<client>`.
 SIGN_UP = "app:signin"
@@ -106,8 +106,10 @@ class RefusedWrite:
         """The first-level keys of which nothing was written."""
         if not self.refused:
             return {*self.write.data}
-        whole = {each.path for each in self.refused}
-        return {key for key in self.write.data if f"{self.write.bag}.{key}" in whole}
+        paths = {each.path for each in self.refused}
+        asked = {key: f"{self.write.bag}.{key}" for key in self.write.data}
+        news = {key: set(leaves(path, self.write.data[key])) for key, path in asked.items()}
+        return {key for key, path in asked.items() if path in paths or (news[key] and news[key] <= paths)}
 
 
 @transaction.atomic

@@ -130,22 +130,13 @@ def _refused(
         for each in attributes.values()
         if each.sensitivity == Attribute.Sensitivity.SPECIAL
     ]
-    there = {
-        (each.path, each.fact.source)
-        for each in live
-        if each.path in news and same_json(news[each.path], each.fact.value)
-    }
-    repeated = {path for path, _ in there}
+    repeated = {each.path for each in live if each.path in news and same_json(news[each.path], each.fact.value)}
     for path, value in news.items():
         may_be_special = by.writer not in BY_RULES and word.kind_at(path) in FIRST_PARTY_KINDS
         standing = [fact for other, fact in said.items() if _overlaps(path, other)]
         if not word.revives and any(_overlaps(path, each) for each in deleted):
             refused[path] = "deleted_by_customer"
-        elif (
-            not word.replaces_the_customer
-            and standing
-            and not same_json(said[path].value if path in said else None, value)
-        ):
+        elif standing and not word.replaces_the_customer and not (path in said and same_json(said[path].value, value)):
             refused[path] = _whose(standing)
         elif path not in repeated and not may_be_special and any(_is_within(path, each) for each in special):
             refused[path] = "special_category"
@@ -265,10 +256,10 @@ def _live_facts(profile: Profile, attributes: Mapping[str, Attribute]) -> Iterat
 
 
 def _news(values: Values) -> Values:
-    return {leaf: each for path, value in values.items() for leaf, each in _leaves(path, value).items()}
+    return {leaf: each for path, value in values.items() for leaf, each in leaves(path, value).items()}
 
 
-def _leaves(path: str, value: object) -> Values:
+def leaves(path: str, value: object) -> Values:
     """Nested objects become dotted facts, so that an attribute declared at a nested path is known by it.
 
     An object with a null, which no fact can say, or with a key that cannot be part of a path stays one value.
@@ -277,7 +268,7 @@ def _leaves(path: str, value: object) -> Values:
         return {} if value is None else {path: value}
     if _has_null(value) or any(not name or "." in name or len(f"{path}.{name}") > LONGEST_PATH for name in value):
         return {path: value}
-    return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
+    return {leaf: each for name, inner in value.items() for leaf, each in leaves(f"{path}.{name}", inner).items()}
 
 
 def _has_null(value: object) -> bool:
