@@ -1,6 +1,6 @@
 """Write values of root attributes and metadata as facts, by the table of `writers`.
 
-Metadata stays a document: of what rules and applications write the last write counts, whoever wrote before. Where a person
+Metadata stays a document: of what rules and applications write the last write counts. Where a person
 said or deleted the value, that stands, and the write is refused with its reason.
 """
 
