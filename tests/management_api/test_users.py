@@ -11,6 +11,7 @@ from regulars.base import clock
 from regulars.base.jobs.models import Job
 from regulars.events.models import Event
 from regulars.events.record import record
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, is_known, learn
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
@@ -161,8 +162,8 @@ def test_attribute_written_at_its_path_is_known(api_client, chika, path, body):
     assert not is_known(chika, "looking_for")
 
 
-def test_written_value_replaces_an_older_answer(api_client, chika):
-    learn(chika, [NewFact("name", "Chica", "corrected", "question:name@1")])
+def test_written_value_replaces_that_of_another_source(api_client, chika):
+    learn(chika, [NewFact("name", "Chica", "declared", "app:signin", asserter=Asserter.CUSTOMER)])
     after = patch(api_client, chika, {"name": "Chika"})
 
     assert after["name"] == "Chika"

@@ -111,8 +111,8 @@ def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, s
     chika.refresh_from_db()
 
     assert facts == {
-        "user_metadata.colour": "rule:remember-colour",
-        "user_metadata.shoe.size": "rule:remember-colour",
+        "user_metadata.colour": "rule:remember-colour@1",
+        "user_metadata.shoe.size": "rule:remember-colour@1",
     }
     assert chika.document["user_metadata"] == {"colour": "red", "shoe": {"size": 42}}
 
