@@ -323,6 +323,7 @@ NOTHING = (
     "regulars worker",
     "task accounts.delete_old_attempts",
     "task consents.expire",
+    "task database.shorten_log",
     "task jobs.bring_back",
     "task jobs.forget_finished",
     "task keys.forget",

@@ -14,6 +14,7 @@ from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.db.sqlite.turns import SUFFIX as TURNS
+from regulars.base.db import write_ahead_log
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
@@ -93,6 +94,19 @@ def _private() -> CheckResult:
             "private", "home_not_private", f"open to other users: {', '.join(wide)}. `regulars setup` closes them"
         )
     return ok("private", f"{settings.HOME}, its database, keys and {CREDENTIALS} are private")
+
+
+def _write_ahead_log() -> CheckResult | None:
+    """Name a write-ahead log of SQLite that cannot become small, because somebody reads an old state."""
+    path, size = write_ahead_log.log_file(), write_ahead_log.log_bytes()
+    if path is None:
+        return None
+    if size > write_ahead_log.TOO_LARGE:
+        sentence = (
+            f"{path} has {size:,} bytes: a program reads an old state and does not end. End it, or restart Regulars"
+        )
+        return warn("log", "log_too_large", sentence)
+    return ok("log", f"write-ahead log: {size:,} bytes")
 
 
 def _leftovers() -> CheckResult | None:
@@ -258,6 +272,7 @@ def _journal() -> CheckResult:
 
 
 CHECKS: dict[str, Callable[[], CheckResult | None]] = {
+    "log": _write_ahead_log,
     "private": _private,
     "leftovers": _leftovers,
     "web": check_web,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from regulars.base.db.write_ahead_log import LIMIT
 from regulars.base.home_folder import sqlite_path
 
 # By this name a restore finds out who else uses the database. PostgreSQL keeps 63 bytes.
@@ -31,12 +32,13 @@ def sqlite(path: Path) -> dict[str, Any]:
     """Return the DATABASES entry of a SQLite file.
 
     WAL and synchronous=FULL: acknowledged writes survive a power cut. IMMEDIATE: a writer waits instead of failing late.
-    secure_delete: no bytes of a deleted row stay in the file. Each thread keeps its connection between requests, because
+    secure_delete: no bytes of a deleted row stay in the file. journal_size_limit: the log that grew beside a long reader
+    becomes small again. Each thread keeps its connection between requests, because
     a new one reads the whole schema, which costs more than most responses.
     """
     pragmas = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; PRAGMA foreign_keys=ON; "
-        "PRAGMA secure_delete=ON;"
+        f"PRAGMA secure_delete=ON; PRAGMA journal_size_limit={LIMIT};"
     )
     return {
         "ENGINE": "regulars.base.db.sqlite",

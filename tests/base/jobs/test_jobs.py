@@ -173,12 +173,31 @@ def test_worker_assumed_dead_does_not_overwrite_its_successor():
     assert Job.objects.get().state == "done"
 
 
-def test_job_without_handler_fails():
+def test_old_worker_leaves_a_job_of_a_kind_that_only_a_newer_one_knows(monkeypatch):
+    enqueue("newer", {"name": "Chika"}, key="chika")
+    enqueue("greet", {"name": "Chika"}, key="chika")
+
+    for _ in range(20):  # more often than any job is tried
+        run_jobs.run_due()
+        Job.objects.update(due_at=timezone.now())
+    left = Job.objects.get(kind="newer")
+    assert (left.state, left.attempts, left.last_error) == ("waiting", 0, "no handler for 'newer'")
+    assert Job.objects.get(kind="greet").state == "waiting"
+
+    done = []
+    monkeypatch.setitem(tasks.HANDLERS, "newer", tasks.RegisteredHandler(done.append, attempts=8))
+    run_jobs.run_due()
+    assert (done, Job.objects.get(kind="newer").state) == ([{"name": "Chika"}], "done")
+
+
+def test_job_of_a_kind_that_no_worker_came_to_know_fails_after_three_days():
     enqueue("unknown", {})
+    Job.objects.update(created_at=timezone.now() - dt.timedelta(days=3, minutes=1))
 
     run_jobs.run_due()
 
-    assert Job.objects.get().last_error == "no handler for 'unknown'"
+    failed = Job.objects.get()
+    assert (failed.state, failed.last_error) == ("failed", "no handler for 'unknown'")
 
 
 def test_waiting_jobs_of_a_kind_gather():

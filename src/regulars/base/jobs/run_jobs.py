@@ -32,6 +32,8 @@ RETRY_UNFINISHED = dt.timedelta(
     minutes=45
 )  # within the hour, and no earlier: a long task that still runs would run twice
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
+NEWER_WORKER_COMES = dt.timedelta(days=3)  # to a job of a kind that only it knows
+ASK_AGAIN = dt.timedelta(minutes=1)
 TURN = dt.timedelta(minutes=3)  # a task waits for its turn behind others
 # The first due job of each queue, by as many steps in the index `jobs_ready` as there are queues with jobs. Neither database
 # finds the different values of a column without reading all its rows, unless it is led from one to the next.
@@ -146,7 +148,7 @@ def run_job(job: Job) -> None:
     """Run the handler and record the outcome."""
     registered = HANDLERS.get(job.kind)
     if registered is None:
-        return _finish(job, Job.State.FAILED, f"no handler for {job.kind!r}")
+        return _leave_to_others(job)
     try:
         with nullcontext() if registered.non_transactional else transaction.atomic():
             registered.run(job.payload)
@@ -261,6 +263,17 @@ def _finish(job: Job, state: str, error: str = "") -> None:
     with transaction.atomic():
         if _owned(job).update(**ended, put_aside_at=None):
             bring_back([job.key])
+
+
+def _leave_to_others(job: Job) -> None:
+    """Let a job wait whose kind this worker does not know: a newer version queued it, beside which this one still runs."""
+    error = f"no handler for {job.kind!r}"
+    if job.created_at < timezone.now() - NEWER_WORKER_COMES:
+        return _finish(job, Job.State.FAILED, error)
+    due = timezone.now() + ASK_AGAIN
+    left = {"state": Job.State.WAITING, "attempts": job.attempts - 1, "due_at": due, "leased_until": None}
+    _owned(job).update(**left, last_error=error)
+    return None
 
 
 def _postpone(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from regulars.accounts.models import StoredSession
 from regulars.base.db.sqlite.turns import give_way
 from regulars.base.db.usable_database import refuse_unusable_database
+from regulars.base.db.write_ahead_log import shorten_log
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.predecessors import bring_back_forgotten
@@ -62,6 +63,7 @@ def forget_old_sessions() -> None:
 # Periodic tasks of lower layers; interfaces register their own.
 SCHEDULE |= {
     "jobs.forget_finished": (HOUR, delete_finished_jobs),
+    "database.shorten_log": (10 * MINUTE, shorten_log),
     "jobs.bring_back": (10 * MINUTE, bring_back_forgotten),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, delete_retired),
