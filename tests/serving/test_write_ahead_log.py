@@ -43,7 +43,7 @@ def writes(own, times: int = 60) -> None:
 
 
 def reader(own) -> sqlite3.Connection:
-    """Somebody who reads the state of now, and does not end."""
+    """Return a connection that reads the state of now, and does not end."""
     found = sqlite3.connect(own.settings_dict["NAME"], isolation_level=None)
     found.execute("BEGIN")
     found.execute("SELECT count(*) FROM notes").fetchone()

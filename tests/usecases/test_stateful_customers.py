@@ -1,4 +1,4 @@
-"""Link × unlink × erase × decide × learn × block in any order, by whoever read the customer before the others wrote.
+"""Link × unlink × erase × decide × learn × block in any order, by processes that read the customer before the others wrote.
 
 Every step works with a row as some process read it earlier: linked, unlinked, blocked or erased meanwhile. Beside the real
 use cases stands a model of who is which customer by now, what each said last, and which values stand.
@@ -80,7 +80,7 @@ class Person:
     user_id: str
     email: str
     group: frozenset[int]
-    said: dict[str, str] = field(default_factory=dict)  # purpose → the last word of whoever this one was then
+    said: dict[str, str] = field(default_factory=dict)  # purpose → the last word of the customer that this one was then
     blocked: bool = False
     erased: bool = False
     was_split: bool = False
@@ -94,7 +94,7 @@ class Word:
     key: str
     value: str
     under: str = ""  # a purpose
-    closed: bool = False  # somebody of them said no since
+    closed: bool = False  # one of them said no since
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Customers(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.works()
-            self.nobody_who_was_erased_is_in_any_table()
+            self.no_one_who_was_erased_is_in_any_table()
         finally:
             transaction.set_rollback(True)
             self.block.__exit__(None, None, None)
@@ -256,7 +256,7 @@ class Customers(RuleBasedStateMachine):
         for number in [number for number, (contact, _) in self.contacts.items() if self.people[number].erased]:
             contact, _ = self.contacts.pop(number)
             assert not Profile.objects.filter(pk=contact.pk).exists()
-        self.nobody_who_was_erased_is_in_any_table()
+        self.no_one_who_was_erased_is_in_any_table()
 
     @rule(number=st.integers(0, 5))
     def is_on_a_list(self, number):
@@ -346,7 +346,7 @@ class Customers(RuleBasedStateMachine):
             } == cached
             transaction.set_rollback(True)
 
-    def nobody_who_was_erased_is_in_any_table(self):
+    def no_one_who_was_erased_is_in_any_table(self):
         for person in self.people.values():
             if person.erased:
                 assert rows_that_name(person.email.partition("@")[0]) == {}

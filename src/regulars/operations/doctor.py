@@ -97,7 +97,7 @@ def _private() -> CheckResult:
 
 
 def _write_ahead_log() -> CheckResult | None:
-    """Name a write-ahead log of SQLite that cannot become small, because somebody reads an old state."""
+    """Name a write-ahead log of SQLite that cannot become small, because a program reads an old state."""
     path, size = write_ahead_log.log_file(), write_ahead_log.log_bytes()
     if path is None:
         return None

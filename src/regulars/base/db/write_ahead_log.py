@@ -11,8 +11,8 @@ from pathlib import Path
 from django.db import connection
 
 LIMIT = 64 * 2**20  # bytes; what is over it goes from the disk once it is in the database
-TOO_LARGE = 1024 * 2**20  # bytes; over it somebody reads an old state and does not end
-PATIENCE = 1000  # milliseconds that writers wait for readers
+TOO_LARGE = 1024 * 2**20  # bytes; over it a program reads an old state and does not end
+WRITERS_WAIT = 1000  # milliseconds, for readers
 USUAL = 20_000  # as settings.database says it
 
 
@@ -34,14 +34,14 @@ def log_bytes() -> int:
 
 
 def shorten_log() -> bool:
-    """Empty a log that is over its limit, unless somebody reads an older state for longer. Returns whether it is in order.
+    """Empty a log that is over its limit, unless a program reads an older state for longer. Returns whether it is in order.
 
     Ordinary writes only begin the log anew between two readers; here new readers wait a moment for the gap.
     """
     if log_bytes() <= LIMIT:
         return True
     with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout={PATIENCE}")
+        cursor.execute(f"PRAGMA busy_timeout={WRITERS_WAIT}")
         try:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             is_busy = cursor.fetchone()[0]
