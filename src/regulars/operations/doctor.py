@@ -13,8 +13,8 @@ from django.db import DatabaseError, connection
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base import clock
-from regulars.base.db.sqlite.turns import SUFFIX as TURNS
 from regulars.base.db import write_ahead_log
+from regulars.base.db.sqlite.turns import SUFFIX as TURNS
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
