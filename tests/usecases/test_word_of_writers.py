@@ -36,7 +36,7 @@ from regulars.usecases.complete_social_login import SubmittedValues, sign_up
 from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.decide_consent import decide
 from regulars.usecases.login import Login, LoginContext, log_in
-from regulars.usecases.rule_writes import store_late
+from regulars.usecases.rule_writes import authorship_of_rule, store_late
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import MetadataWrite, UserPatch, update_metadata, update_user
 from regulars.usecases.write_values import Authorship, by_app
@@ -308,6 +308,13 @@ def test_kind_of_a_rules_fact_follows_from_its_run(shop, standard_setup, request
     )
 
     assert world.chika.facts.get(attribute="user_metadata.hat").source_kind == kind
+
+
+@pytest.mark.parametrize(("recipients", "writer"), [([], Writer.RULE), ([{"name": "CRM"}], Writer.RULE_AFTER_CALL)])
+def test_python_rule_that_declares_recipients_counts_as_answered_by_them(standard_setup, recipients, writer):
+    Rule.objects.create(name="Tier", slug="tier", language="python", script="tier", recipients=recipients)
+
+    assert authorship_of_rule("tier", 1) == Authorship(writer, "rule:tier@1", "serve")
 
 
 @pytest.mark.parametrize(("after_call", "kind"), [("", "observed"), ("true", "enriched")])

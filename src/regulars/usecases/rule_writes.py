@@ -73,9 +73,11 @@ def store_late(profile_id: int, run_id: int, step: LateStep) -> None:
 def authorship_of_rule(slug: str, version: object, *, called: bool = False) -> Authorship:
     """Return a rule as the writer, under its purpose. `called`: another service answered it in the same run.
 
-    `version` is empty where the rule ran before rules had one.
+    Calls of an installed Python rule are not seen: one that declares recipients counts as answered by them. `version` is
+    empty where the rule ran before rules had one.
     """
     rule = Rule.objects.filter(slug=slug).first()
+    called = called or (rule is not None and rule.language == Rule.Language.PYTHON and bool(rule.recipients))
     source = f"{RULE}{slug}@{version}" if version else f"{RULE}{slug}"
     return Authorship(
         Writer.RULE_AFTER_CALL if called else Writer.RULE, source, purpose_of(rule.purpose_id if rule else None)
