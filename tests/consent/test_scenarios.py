@@ -303,7 +303,7 @@ def test_11_rule_concluding_a_belief_is_refused_and_reported(chika, belief, writ
 
     assert decided.scopes == ["openid"]
     assert set(chika.facts.values_list("attribute", flat=True)) == {"user_metadata.colour"}
-    assert RefusedGuess.objects.get().source == "rule:who-orders-what"
+    assert RefusedGuess.objects.get().source == "rule:who-orders-what@1"
 
 
 def test_11_source_of_a_special_category_is_refused(chika, standard_setup):
