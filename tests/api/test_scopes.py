@@ -134,6 +134,7 @@ def test_document_lists_every_scope():
     assert [scope for scope in SCOPES if f"`{scope}`" not in DOCUMENT.read_text()] == []
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("scope", SCOPES)
 def test_scope_alone_reads_what_its_rows_say_and_nothing_else(api_client, person, scope):
     may_name = set()

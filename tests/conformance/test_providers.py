@@ -242,6 +242,7 @@ def test_shared_claims_are_learned_with_consent(client, mock_services, case):
     assert {event.evidence["claim"] for event in ConsentEvent.objects.all()} == set(case.requested_claims)
 
 
+@pytest.mark.any_database
 @every_provider
 def test_partial_grant_signs_in(client, mock_services, case):
     connect(case, mock_services)
@@ -291,6 +292,7 @@ def test_piece_that_is_sent_and_was_not_ticked_is_stored_nowhere(client, mock_se
     assert not ConsentEvent.objects.exists()
 
 
+@pytest.mark.any_database
 @every_provider
 def test_refusal_at_the_provider_returns_to_the_login_page(client, mock_services, case, caplog):
     connect(case, mock_services)
@@ -304,6 +306,7 @@ def test_refusal_at_the_provider_returns_to_the_login_page(client, mock_services
     assert "failed" not in caplog.text
 
 
+@pytest.mark.any_database
 @every_provider
 def test_customer_with_few_claims_signs_in(client, mock_services, case):
     """Noor has no e-mail, Yuki has nothing but one, which is not proved."""
@@ -319,6 +322,7 @@ def test_customer_with_few_claims_signs_in(client, mock_services, case):
     )
 
 
+@pytest.mark.any_database
 @every_provider
 def test_wrong_secret_shows_an_error_page(client, mock_services, case):
     other = ECKey.generate_key("P-256").as_pem(private=True).decode()
@@ -329,6 +333,7 @@ def test_wrong_secret_shows_an_error_page(client, mock_services, case):
     assert not Profile.objects.exists()
 
 
+@pytest.mark.any_database
 @every_provider
 def test_unreachable_provider_shows_an_error_page(client, case):
     connection = connect(case, "http://localhost:1")
@@ -342,6 +347,7 @@ def test_unreachable_provider_shows_an_error_page(client, case):
         assert client.get("/login/callback", {"state": state, "code": "c"}).status_code == 502
 
 
+@pytest.mark.any_database
 @every_provider
 def test_nonsense_in_an_answer_raises_no_error(case):
     provider = PROVIDERS[case.strategy]
@@ -419,6 +425,7 @@ answers = st.recursive(
 )
 
 
+@pytest.mark.any_database
 @every_provider
 @hypothesis.given(
     raw=st.dictionaries(
@@ -437,6 +444,7 @@ def test_any_answer_is_read_without_an_error(case, raw):
     provider.canonical_scopes(provider.granted(raw) or [])
 
 
+@pytest.mark.any_database
 @every_provider
 def test_every_requested_claim_has_scopes_a_reason_and_known_attributes(standard_setup, case):
     known = set(Attribute.objects.values_list("key", flat=True))

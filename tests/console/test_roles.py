@@ -119,6 +119,7 @@ def test_every_page_has_a_row_and_every_row_a_page():
     assert not [route for route in PUBLIC if hasattr(ROUTES[route], "roles")]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("route", PAGES)
 def test_page_refuses_the_roles_below_its_own_before_it_looks_anything_up(browsers, route):
     for method, needed in zip(("GET", "POST"), PAGES[route], strict=True):
@@ -130,6 +131,7 @@ def test_page_refuses_the_roles_below_its_own_before_it_looks_anything_up(browse
                 assert (status == 403) == (ROLES.index(role) < ROLES.index(needed)), (method, role, status)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("role", ROLES)
 def test_navigation_offers_only_pages_that_the_role_may_read(browsers, role):
     page = browsers[role].get("/console/").content.decode()

@@ -36,6 +36,8 @@ from regulars.usecases.retention import KINDS
 
 from .test_seed import HERE, quietly, shop
 
+pytestmark = pytest.mark.any_database
+
 __all__ = ["shop"]
 
 PEOPLE = 60

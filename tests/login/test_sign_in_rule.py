@@ -32,6 +32,8 @@ from .device import code_of
 from .test_second_factor import add_passkey
 from .test_second_factor import sign_in as post_password
 
+pytestmark = pytest.mark.any_database
+
 Attempt = Callable[[], bool]
 
 

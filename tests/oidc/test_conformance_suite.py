@@ -26,6 +26,8 @@ from regulars.profiles.learn import NewFact, learn
 from tests.oidc.app import CALLBACK, SECRET, App, form_of, fragment_of, make_client, query_of, sign_in
 from tests.oidc.test_step_up import follow, links_of
 
+pytestmark = pytest.mark.any_database
+
 RESPONSE_TYPES = ["code", "id_token", "token id_token", "code id_token", "code token", "code token id_token"]
 NO_PKCE = {"code_challenge": None, "code_challenge_method": None}
 FORM = "application/x-www-form-urlencoded"

@@ -21,6 +21,8 @@ from regulars.rules.run import run
 from regulars.rules.save import save_rule
 from tests.oidc.app import App, fragment_of, make_client
 
+pytestmark = pytest.mark.any_database
+
 SCOPES = "openid read:orders"
 PROFILES = ["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"]
 TELLS = "function (user, context, callback) { context.idToken.t = auth0.accessToken; callback(null, user, context); }"

@@ -20,7 +20,7 @@ from regulars.rules.save import save_rule
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
 JSON = {"content-type": "application/json"}
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture(autouse=True)

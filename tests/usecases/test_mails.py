@@ -152,6 +152,7 @@ def test_the_list_of_mails_is_complete():
     assert kinds == {account_mails.SIGNUP, account_mails.RESET, account_mails.NOTICE, account_mails.CODE, LIFTING}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", MAILS)
 def test_mail_says_the_same_in_text_and_html_in_the_name_of_the_app(shop, chika_account, name):
     message = sent(name)
@@ -169,6 +170,7 @@ def test_mail_says_the_same_in_text_and_html_in_the_name_of_the_app(shop, chika_
     assert "https://shop.example/terms" in {each["href"] for each in page.find_all("a")}
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", MAILS)
 def test_mail_loads_nothing_when_it_is_opened(shop, chika_account, name):
     html = html_of(sent(name))
@@ -180,6 +182,7 @@ def test_mail_loads_nothing_when_it_is_opened(shop, chika_account, name):
     assert not re.search(r"url\(|@import|@font-face", html)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", MAILS)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("branded", [False, True], ids=["plain", "branded"])
@@ -201,6 +204,7 @@ def test_all_text_of_a_mail_is_readable(shop, chika_account, name, dark, branded
     assert ("#0b6e4f" in html) == branded
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", MAILS)
 def test_mail_has_the_language_and_direction_of_the_page(shop, chika_account, name, language):
