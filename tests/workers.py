@@ -13,8 +13,11 @@ SHARING = ("tests/browser/", "tests/sdk/", "tests/races/")
 # Tests that start servers run first, the longest before the others, so that the workers end together.
 FIRST = (
     "tests/browser/",
+    "tests/serving/test_restore.py",
     "tests/server/test_demo.py",
     "tests/sdk/",
+    "tests/serving/test_backup.py",
+    "tests/serving/test_killed_restore.py",
     "tests/server/",
     "tests/races/",
     "tests/oidc/test_races.py",
