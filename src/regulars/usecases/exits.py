@@ -200,7 +200,10 @@ INSIDE = (
     "usecases/refuse_consent.py",
     "usecases/relabel_writes.py",
     "usecases/retention.py",
+    "usecases/rule_writes.py",
     "usecases/stop_sharing.py",
     "usecases/unit_of_work.py",
     "usecases/users.py",
+    "usecases/write_values.py",
+    "usecases/writers.py",
 )
