@@ -566,3 +566,17 @@ def test_without_an_app_any_apps_address_will_do(signed_in):
     response = signed_in.browser.get("/v2/logout", {"returnTo": "https://shop.example/"})
 
     assert response["Location"] == "https://shop.example/"
+
+
+def test_field_that_a_rule_deletes_from_the_user_is_in_no_answer_to_that_app(signed_in):
+    save_rule("hides", script="function (u, c, cb) { if (c.clientID === 'shop') delete u.name; cb(null, u, c); }")
+    tokens = signed_in.tokens(scope="openid profile email offline_access")
+    info = signed_in.browser.get("/userinfo", headers={"authorization": f"Bearer {tokens['access_token']}"}).json()
+    renewed = signed_in.refresh(tokens["refresh_token"]).json()
+    assert id_claims(tokens)["email"] == info["email"] == "chika@example.com"
+    assert "name" not in id_claims(tokens).keys() | info.keys() | id_claims(renewed).keys()
+
+    make_client("till")
+    other = App(signed_in.browser, "till").tokens()
+
+    assert id_claims(other)["name"] == "Chika Okafor"

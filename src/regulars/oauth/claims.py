@@ -139,7 +139,8 @@ def userinfo_claims(token: Claims) -> Claims:
     scopes = str(token.get("scope", "")).split()
     single = [name for name in token.get(SINGLE_CLAIMS, ()) if isinstance(name, str)]
     about = claims_of(served_user(profile, Place.USERINFO), scopes, single)
-    return in_dialect({**about, **rule_claims, "sub": token["sub"]}, token.get(DIALECT, Answers.AUTH0))
+    disclosed = {name: value for name, value in {**about, **rule_claims}.items() if value is not None}
+    return in_dialect({**disclosed, "sub": token["sub"]}, token.get(DIALECT, Answers.AUTH0))
 
 
 _RULE_CLAIMS = "rule_claims"

@@ -69,7 +69,7 @@ class TokenTerms(Protocol):
 class TokenDecision:
     """The final scopes and extra claims of the tokens, as the steps of a login decided them.
 
-    `by_rules`: rules chose the scopes, so that nothing beyond them is disclosed either.
+    A claim whose value is None is in no ID token and no answer of /userinfo, whatever the scopes. `by_rules`: rules chose the scopes, so that nothing beyond them is disclosed either.
     """
 
     scopes: list[str]
@@ -162,6 +162,7 @@ def build_grant(authentication: Authentication, request: TokenTerms, decision: T
     in_id_token = [name for name in request.id_token_claims if decision.permits(name)]
     about = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes, in_id_token)
     about = {name: value for name, value in about.items() if name not in by_rules}
+    by_rules = {name: value for name, value in by_rules.items() if value is not None}
     return Grant(
         client_id=request.client_id,
         sub=authentication.sub,

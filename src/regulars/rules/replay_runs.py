@@ -100,7 +100,7 @@ def _again(run: RuleRun, rules: Iterable[Rule]) -> Replayed:
     with closing(LanguageRunners(ReplayHttp(run.inputs["answers"]).perform)) as runners:
         results = run_all(jobs, run.inputs["user"], run.inputs["context"], runners)
     faults = {one.job.slug: one.step.fault for one in results if one.step.fault}
-    return Replayed(run.pk, outcome_of(results, run.inputs["context"]), faults)
+    return Replayed(run.pk, outcome_of(results, run.inputs["user"], run.inputs["context"]), faults)
 
 
 class ReplayHttp:

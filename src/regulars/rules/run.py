@@ -40,12 +40,13 @@ _JAVASCRIPT = (Rule.Language.JAVASCRIPT, Rule.Language.ACTION)
 @dataclass(frozen=True)
 class RulesOutcome:
     """What the rules of one moment request. `scopes` None: as requested by the app. `enrichments` are keys of sources, to
-    be queued. `second_factor`: one is demanded of the session. `ignored` names unsupported requests, `redirect_by` the rule
+    be queued. `withheld` are root fields that rules deleted from `user`, which tokens do not have. `second_factor`: one is demanded of the session. `ignored` names unsupported requests, `redirect_by` the rule
     that redirects the browser. `afterwards` is what rules go on doing after the login: start it when the login's own writes
     are committed."""
 
     id_token_claims: JsonObject = field(default_factory=dict)
     access_token_claims: JsonObject = field(default_factory=dict)
+    withheld: list[str] = field(default_factory=list)
     scopes: list[str] | None = None
     redirect_url: str | None = None
     second_factor: bool = False
@@ -123,7 +124,7 @@ def run(
     except BaseException:
         runners.close()
         raise
-    results, outcome = _with_late(results), outcome_of(results, context)
+    results, outcome = _with_late(results), outcome_of(results, user, context)
     record = RuleRun(
         moment=moment,
         profile_id=profile_id,
@@ -173,7 +174,7 @@ def try_rule(
     step, kept = results[0].step, results[0].job.configuration
     error = f"{step.fault}: {step.message}" if step.message else step.fault
     return RuleTrial(
-        outcome_of(results, context),
+        outcome_of(results, user, context),
         step.console,
         error,
         results[0].milliseconds,
@@ -356,8 +357,8 @@ def _continued(step: RuleResult, late: Sequence[LateStep]) -> RuleResult:
     )
 
 
-def outcome_of(results: list[TimedResult], context: JsonObject) -> RulesOutcome:
-    """Combine the results. A denied login keeps metadata updates and enrichments and adds nothing to tokens."""
+def outcome_of(results: list[TimedResult], user: JsonObject, context: JsonObject) -> RulesOutcome:
+    """Combine the results of rules that were given `user` and `context`. A denied login keeps metadata updates and enrichments and adds nothing to tokens."""
     # What earlier rules wrote while one ran comes before what it wrote itself.
     steps = [each for one in results for each in [*one.step.late, LateStep(one.job.slug, one.step.updates)]]
     updates = [update for each in steps for update in decide.metadata_updates(each.slug, each.updates)]
@@ -371,6 +372,7 @@ def outcome_of(results: list[TimedResult], context: JsonObject) -> RulesOutcome:
         return RulesOutcome(denied=denied, metadata_updates=updates, enrichments=asked, ignored=ignored)
     return RulesOutcome(
         id_token_claims=decide.id_token_claims(final),
+        withheld=sorted(user.keys() - results[-1].step.user.keys()) if results else [],
         access_token_claims=decide.access_token_claims(final),
         scopes=decide.scopes(final),
         redirect_url=decide.redirect_url(final),

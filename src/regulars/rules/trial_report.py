@@ -145,6 +145,7 @@ def report_trial(
                 *(f"lookup at {key} after the login" for key in outcome.enrichments),
                 *([f"redirect to {outcome.redirect_url}"] if outcome.redirect_url else []),
                 *(["a second factor is asked for, if none was used in this session"] if outcome.second_factor else []),
+                *([f"tokens without {', '.join(outcome.withheld)}"] if outcome.withheld else []),
                 *([f"scopes {' '.join(outcome.scopes)}"] if outcome.scopes is not None else []),
             ],
             secrets,
@@ -165,6 +166,7 @@ def report_replay(replayed: Replayed) -> JsonObject:
     denied = outcome.denied
     parts = {
         "ID token": outcome.id_token_claims,
+        "withheld": outcome.withheld,
         "access token": outcome.access_token_claims,
         "scopes": outcome.scopes,
         "redirect": outcome.redirect_url,

@@ -214,7 +214,7 @@ def run_rules(login: Login) -> Denied | None:
         before=RulesOutcome(
             before.id_token,
             before.access_token,
-            before.scopes,
+            scopes=before.scopes,
             second_factor=before.second_factor,
             redirect_by=before.redirect_by,
         )
@@ -225,7 +225,7 @@ def run_rules(login: Login) -> Denied | None:
     )
     login.outcome = outcome
     result = RulesResult(
-        id_token=outcome.id_token_claims,
+        id_token={**dict.fromkeys(outcome.withheld), **outcome.id_token_claims},
         access_token=outcome.access_token_claims,
         scopes=outcome.scopes,
         redirect_url=outcome.redirect_url or "",
@@ -308,7 +308,15 @@ def decide_tokens(login: Login) -> None:
     login.decision = TokenDecision(scopes, rules.id_token, rules.access_token, by_rules=rules.scopes is not None)
     if not login.client.first_party:
         single = [name for name in login.single_claims if login.decision.permits(name)]
-        record_tokens(login.profile, login.client, scopes, [*rules.id_token, *rules.access_token], single)
+        disclosed = [name for name, value in rules.id_token.items() if value is not None]
+        record_tokens(
+            login.profile,
+            login.client,
+            scopes,
+            [*disclosed, *rules.access_token],
+            single,
+            withheld=rules.id_token.keys() - disclosed,
+        )
 
 
 # Queries of every login, compiled to SQL once.

@@ -28,7 +28,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class RulesResult:
-    """The result of the rules. `scopes` None: as requested. `redirect_by` is the slug of the rule that redirects.
+    """The result of the rules. `scopes` None: as requested. A claim with the value None is withheld. `redirect_by` is the slug of the rule that redirects.
 
     `second_factor`: a rule demands that the session has one.
     """

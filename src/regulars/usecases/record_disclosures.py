@@ -95,14 +95,15 @@ def record_tokens(
     scopes: list[str],
     rule_claims: Collection[str] = (),
     single_claims: Collection[str] = (),
+    withheld: Collection[str] = (),
 ) -> None:
     """Record what an application of another company may read with the tokens that it is about to be given.
 
     `rule_claims` are the names of what rules add to them: a rule may have concluded it from anything it was given.
-    `single_claims` are those that it requested beside the scopes.
+    `single_claims` are those that it requested beside the scopes, `withheld` those that rules keep from it.
     """
     claims = claims_of(served_user(profile, Place.USERINFO), scopes, single_claims)
-    _record(profile, client, [*claims, *rule_claims])
+    _record(profile, client, [*(name for name in claims if name not in withheld), *rule_claims])
 
 
 def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Example:
-    """One example of a template. `expect` is the expected effect, out of: id_token, access_token, scopes, redirect,
+    """One example of a template. `expect` is the expected effect, out of: id_token, withheld, access_token, scopes, redirect,
     second_factor, denied, user_metadata, app_metadata, enrichments; everything else must be empty. Missing settings have their defaults.
 
     `http` are the HTTP requests of the rule, in any order, with their answers: `{method = "GET", url = "…", headers = {…},

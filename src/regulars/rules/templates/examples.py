@@ -53,6 +53,7 @@ def summary(outcome: RulesOutcome) -> JsonObject:
         bags[update.bag].update(update.data)
     everything = {
         "id_token": outcome.id_token_claims,
+        "withheld": outcome.withheld,
         "access_token": outcome.access_token_claims,
         "scopes": outcome.scopes,
         "redirect": outcome.redirect_url,
