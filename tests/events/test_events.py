@@ -5,8 +5,9 @@ import datetime as dt
 import pytest
 
 from regulars.base import clock
+from regulars.base.conditions import NeededEvents
 from regulars.events.models import Event
-from regulars.events.read import named, timeline
+from regulars.events.read import read_needed, timeline
 from regulars.events.record import record
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +36,6 @@ def test_a_condition_reads_only_the_events_it_names():
     record(1, "Product Viewed", {"name": "with \x00"})
     record(1, "Signed In")
 
-    [seen] = named([1], ["Product Viewed"])
+    [[seen]] = read_needed([1], {"Product Viewed": NeededEvents(newest=9)}).values()
 
     assert seen.properties == {"name": "with �"}

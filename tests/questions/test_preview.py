@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from regulars.base.conditions import parse
 from regulars.questions.customer_context import CustomerContext
 from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.next_question import next_question
@@ -53,6 +54,6 @@ def test_an_audience_that_reads_one_event_does_not_hide_the_events_of_segments(m
 
     assert [each.in_audience for each in customer.question_exposures()] == [True]
     assert not customer.usable_data().events("Order Completed")
-    data = customer.usable_data({"Order Completed"})
+    data = customer.usable_data([parse('did("Order Completed")')])
     assert len(data.events("Order Completed")) == 1
     assert len(data.events("Product Viewed")) == 1

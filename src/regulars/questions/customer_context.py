@@ -10,12 +10,12 @@ from functools import cached_property
 from django.db.models import Count
 
 from regulars.base import clock
-from regulars.base.conditions import EventSeen, holds, mentions
+from regulars.base.conditions import Condition, EventSeen, holds, needed_events
 from regulars.consent.models import ConsentEvent, ConsentState
 from regulars.consent.status import purposes_closed_to_questions
 from regulars.consent.uses import with_usable_events
 from regulars.consent.view import current_views, view
-from regulars.events.read import named
+from regulars.events.read import read_needed
 from regulars.profiles.birthdays import age_on, days_of_birth
 from regulars.profiles.learn import known_among
 from regulars.profiles.models import Attribute, Profile
@@ -45,6 +45,7 @@ class CustomerContext:
     questions: list[Question]
     impressions: list[Impression]
     _events: dict[str, list[EventSeen]] = field(default_factory=dict)
+    _conditions: frozenset[Condition] = frozenset()
 
     @classmethod
     def load(cls, profile: Profile) -> CustomerContext:
@@ -73,12 +74,15 @@ class CustomerContext:
     def _permitted_terms(self) -> dict[str, dict[str, list[str]]]:
         return dict(current_views().filter(profile=self.profile).values_list("purpose_id", "terms"))
 
-    def usable_data(self, events: Iterable[str] = ()) -> UsableData:
-        """Return the terms by purpose, with the customer's events of these names (those not read before are read)."""
-        if missing := frozenset(events) - self._events.keys():
-            self._events |= {name: [] for name in missing}
-            for event in named([self.profile.pk], missing):
-                self._events[event.name].append(EventSeen(event.at, event.terms))
+    def usable_data(self, conditions: Iterable[Condition] = ()) -> UsableData:
+        """Return the terms by purpose, with the customer's events that decide these conditions, and those asked for before."""
+        if missing := frozenset(conditions) - self._conditions:
+            self._conditions |= missing
+            needed = needed_events(self._conditions, clock.now())
+            self._events = {
+                name: [EventSeen(event.at, event.terms) for event in events]
+                for (_, name), events in read_needed([self.profile.pk], needed).items()
+            }
         return UsableData(self._permitted_terms, lambda name: self._events.get(name, []))
 
     def exposure(self, interactive: bool) -> CustomerExposure:
@@ -204,14 +208,13 @@ class CustomerContext:
         if not question.audience:
             return True
         condition = with_usable_events(condition_of(question.audience))
-        data = self.usable_data(self._audience_events)
+        data = self.usable_data(self._audiences)
         return holds(condition, data.person(question.purpose_id), clock.now())
 
     @cached_property
-    def _audience_events(self) -> frozenset[str]:
-        """The events of all audiences, which are read at once."""
-        conditions = (condition_of(each.audience) for each in self.questions if each.audience)
-        return frozenset().union(*(mentions(condition).events for condition in conditions))
+    def _audiences(self) -> frozenset[Condition]:
+        """All audiences, whose events are read at once."""
+        return frozenset(condition_of(each.audience) for each in self.questions if each.audience)
 
     def _answered_this_month(self) -> dict[int, int]:
         limited = [question.pk for question in self.questions if question.quota is not None]

@@ -122,7 +122,7 @@ class FeatureSpace:
         for k, feature in enumerate(self.features):
             self.by_attribute.setdefault(feature.attribute, []).append(k)
         self.compiled = [self._compile(segment, condition) for segment, condition in conditions]
-        self.events = frozenset().union(*(mentions(condition).events for _, condition in conditions))
+        self.conditions = tuple(condition for _, condition in conditions)
 
     @property
     def cardinalities(self) -> list[int]:

@@ -170,7 +170,7 @@ def score_questions(
     """Score the questions that no rule stops, for this customer now. Writes nothing."""
     bundle = get_model_bundle(customer.questions, customer.attributes, settings)
     price = settings.pace * bundle.entropy
-    data = customer.usable_data(bundle.space.events)
+    data = customer.usable_data(bundle.space.conditions)
     scorable = customer.scorable((each.key for each in free), data)
     values = value_questions(scorable, bundle, data, clock.now(), seed=customer.profile.pk)
     boosts, recent = customer.boosts(), customer.recent_impressions()

@@ -11,12 +11,12 @@ from django.db.models import F
 from sqlglot import exp
 
 from regulars.base import clock
-from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
+from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, needed_events, where
 from regulars.base.conditions.document_terms import Terms
 from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView, Purpose
 from regulars.consent.view import current_views, has_outdated_views_sql, of_whom_open
-from regulars.events.read import named
+from regulars.events.read import read_needed
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.known_customers import ANONYMOUS
 from regulars.profiles.models import Profile
@@ -55,12 +55,12 @@ def evaluate_all(profiles: Sequence[Profile]) -> list[Change]:
         segment.pk: NO_ONE if getattr(segment, _BASIS) == Purpose.Basis.CONTRACT else open_condition(segment)
         for segment in segments
     }
-    events = _events_of(customers, conditions.values())
+    now = clock.now()
+    events = _events_of(customers, conditions.values(), now)
     terms: dict[tuple[int, str], Terms] = {
         (view.profile_id, view.purpose_id): view.terms for view in PermittedView.objects.filter(profile__in=customers)
     }
     before = {(each.profile_id, each.segment_id): each for each in Membership.objects.filter(profile__in=customers)}
-    now = clock.now()
     changes = []
     for profile in customers:
         for segment in segments:
@@ -122,18 +122,19 @@ def matching_now(condition: Condition, purpose: str, profile_ids: Collection[int
     """Return those of a few customers who match by what may be used at this moment. The lake is seconds behind."""
     people = list(Profile.objects.filter(pk__in=profile_ids, merged_into=None))
     views = current_views().filter(profile__in=of_whom_open(people, purpose), purpose=purpose)
-    events, now = _events_of(people, [condition]), clock.now()
+    now = clock.now()
+    events = _events_of(people, [condition], now)
     return {each.profile_id for each in views if holds(condition, Person(each.terms, events(each.profile_id)), now)}
 
 
 def _events_of(
-    profiles: Sequence[Profile], conditions: Iterable[Condition]
+    profiles: Sequence[Profile], conditions: Iterable[Condition], now: dt.datetime
 ) -> Callable[[int], Callable[[str], list[EventSeen]]]:
-    """Return the events by profile id and name, read at once for all conditions together."""
-    names = frozenset().union(*(mentions(condition).events for condition in conditions))
-    found: dict[tuple[int, str], list[EventSeen]] = {}
-    for event in named([profile.pk for profile in profiles], names) if names else []:
-        found.setdefault((event.profile_id, event.name), []).append(EventSeen(event.at, event.terms))
+    """Return the events by profile id and name that decide the conditions, read at once for all of them together."""
+    found = {
+        key: [EventSeen(event.at, event.terms) for event in events]
+        for key, events in read_needed([profile.pk for profile in profiles], needed_events(conditions, now)).items()
+    }
     return lambda profile_id: lambda name: found.get((profile_id, name), [])
 
 

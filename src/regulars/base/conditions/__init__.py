@@ -3,6 +3,7 @@
 from .dialects import DIALECT_OF
 from .document_terms import event_terms, terms_of
 from .evaluate import EventSeen, Person, holds, matches
+from .needed_events import NeededEvents, needed_events
 from .parse import ConditionError, parse, parse_search
 from .printer import to_text
 from .sql import Schema, where
@@ -13,6 +14,7 @@ __all__ = [
     "Condition",
     "ConditionError",
     "EventSeen",
+    "NeededEvents",
     "Person",
     "Schema",
     "event_terms",
@@ -20,6 +22,7 @@ __all__ = [
     "holds",
     "matches",
     "mentions",
+    "needed_events",
     "parse",
     "parse_search",
     "terms_of",
