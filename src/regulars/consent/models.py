@@ -200,6 +200,23 @@ class PermittedView(models.Model):
         return f"{self.profile_id} for {self.purpose_id}"
 
 
+class DocumentComparison(models.Model):
+    """One night's comparison of documents and permitted views with a fresh fold (`usecases.compare_documents`).
+
+    `up_to` is the last profile id; `at_end`: no customer comes after it. `fields` counts the names of what differed.
+    """
+
+    at = models.DateTimeField(default=clock.now)
+    up_to = models.BigIntegerField(default=0)
+    at_end = models.BooleanField(default=False)
+    compared = models.PositiveIntegerField(default=0)
+    mended = models.PositiveIntegerField(default=0)
+    fields = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.compared} compared, {self.mended} mended"
+
+
 class Erasure(models.Model):
     """One erasure: the proof, and the entry by which a restored backup is cleaned. It names no customer.
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from regulars.base import clock
 from regulars.profiles.document import BAGS, rebuild_all
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Fact, Profile
 
 from .fold import YES
 from .models import ConsentEvent, ConsentState, PermittedView
@@ -43,10 +43,7 @@ def refresh_all_views(profiles: Sequence[Profile]) -> tuple[list[PermittedView],
     # Facts given under a withdrawn consent, or for an interest that was objected to, stay out of the user document.
     moved = []
     for profile in profiles:
-        status = statuses[profile.pk]
-        named = {consent for fact in facts[profile.pk] for consent in fact.consents}
-        consents = sorted(consent for consent in named if not status.consent_is_given(consent))
-        interests = status.closed_interests()
+        consents, interests = closed_for(statuses[profile.pk], facts[profile.pk])
         if (consents, interests) != (profile.closed_consents, profile.closed_interests):
             profile.closed_consents, profile.closed_interests = consents, interests
             moved.append(profile)
@@ -73,6 +70,12 @@ def refresh_all_views(profiles: Sequence[Profile]) -> tuple[list[PermittedView],
         update_fields=[*CONTENT, "refreshed_at", "lake_at"],
     )
     return changed, ended
+
+
+def closed_for(status: ConsentStatus, facts: Sequence[Fact]) -> tuple[list[int], list[str]]:
+    """Return the consents that live facts name and that stand no longer, and the interests that were objected to."""
+    named = {consent for fact in facts for consent in fact.consents}
+    return sorted(consent for consent in named if not status.consent_is_given(consent)), status.closed_interests()
 
 
 def _consents_of_children(

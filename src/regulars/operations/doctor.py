@@ -31,6 +31,7 @@ from regulars.rules.models import Rule
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
 from regulars.usecases.browsers import crowded_profiles
+from regulars.usecases.compare_documents import recently_mended
 from regulars.usecases.lake import TableComparison, compare_lake
 
 from .check_result import CheckResult, fail, ok, warn
@@ -216,6 +217,19 @@ def _addresses() -> CheckResult | None:
     )
 
 
+def _documents() -> CheckResult | None:
+    """Say what the nightly comparison with the facts had to mend."""
+    found = recently_mended()
+    if found is None:
+        return None
+    return warn(
+        "documents",
+        "documents_differed",
+        f"documents: {found.mended:,} of {found.compared:,} customers differed from their facts on {found.at:%Y-%m-%d} "
+        f"({', '.join(list(found.fields)[:NAMED])}) and were rebuilt; tell those who maintain Regulars",
+    )
+
+
 def _geoip() -> CheckResult | None:
     """Say which database of places rules see; an installation without rules that look for it needs none."""
     if not Rule.objects.filter(enabled=True, script__contains="geoip").exists():
@@ -287,6 +301,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "lake": _lake,
     "journal": _journal,
     "addresses": _addresses,
+    "documents": _documents,
     "geoip": _geoip,
     "passwords": _breached_passwords,
     "address": check_address,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
@@ -41,14 +41,18 @@ def rebuild_all(profiles: list[Profile]) -> None:
     """Derive and save the documents of many profiles in as many queries as for one. Raises `NotFound("customer_erased")`."""
     with transaction.atomic(savepoint=False):
         hold(profiles)  # before the facts are read
-        _rebuild(profiles)
+        now = clock.now()
+        for profile in profiles:
+            profile.updated_at = now
+        derive(profiles, now)
+        Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at", "changes_at"], batch_size=200)
 
 
-def _rebuild(profiles: list[Profile]) -> None:
+def derive(profiles: Sequence[Profile], now: dt.datetime) -> None:
+    """Set what follows from the stored facts (`document`, `terms`, `changes_at`) on these objects, and save nothing."""
     attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
     facts = _by_profile(Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("id"))
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))
-    now = clock.now()
     for profile in profiles:
         named = identities.get(profile.pk, [])
         # First, because who named a customer decides what counts of them.
@@ -71,10 +75,8 @@ def _rebuild(profiles: list[Profile]) -> None:
             attribute = attributes.get(key)
             put(profile.document, (attribute and attribute.metadata_path) or key, value.value)
         profile.document |= own  # no attribute of these names takes their place
-        profile.updated_at = now
         profile.terms = account_terms(profile)
         profile.changes_at = next_change(facts.get(profile.pk, []), now)
-    Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at", "changes_at"], batch_size=200)
 
 
 def account_terms(profile: Profile) -> Terms:

@@ -28,6 +28,7 @@ from regulars.oauth import backchannel_logout  # noqa: F401 - its handler regist
 from regulars.oauth.expiry import delete_expired
 from regulars.rules.run_records import delete_old_inputs
 from regulars.usecases import (  # noqa: F401 - their handlers register themselves
+    compare_documents,
     deliver,
     enrich,
     join_repeated_facts,

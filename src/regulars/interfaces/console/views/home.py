@@ -25,6 +25,7 @@ from regulars.profiles.models import Profile
 from regulars.questions.models import Question
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
+from regulars.usecases.compare_documents import recently_mended
 from regulars.usecases.find_customers import customer_name
 from regulars.usecases.grant_purposes import ACCOUNT
 from regulars.usecases.retention import upcoming
@@ -81,6 +82,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "segments": segments,
         "recent": recent,
         "upcoming": [each for each in upcoming() if each.kind == "customers"] if exact else [],
+        "mended": recently_mended() if exact else None,
         "steps": _steps(figures["everybody"], bool(segments)) if exact else [],
         "days": DAYS,
     }
