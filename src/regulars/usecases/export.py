@@ -163,7 +163,7 @@ def portable(profile: Profile) -> dict[str, Any]:
 def _fact(each: CustomerFact) -> dict[str, Any]:
     row = _times(asdict(each))
     row["logic"] = LOGIC.get(each.source_kind, "")
-    return {key: value for key, value in row.items() if key not in ("options", "may_correct", "may_remove")}
+    return {key: value for key, value in row.items() if key not in ("options", "asserter", "may_correct", "may_remove")}
 
 
 def _decisions(profile: Profile) -> list[ConsentEvent]:
