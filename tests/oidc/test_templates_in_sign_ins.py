@@ -22,6 +22,7 @@ from regulars.rules.templates import Example, Template, all_templates, enable_te
 from regulars.rules.templates.examples import DeclaredHttp
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import UserPatch, update_user
+from regulars.usecases.write_values import by_app
 from tests.mmdb import write_database
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 
@@ -77,7 +78,7 @@ class SignIn:
                 c.decide(Decision(purpose.key, "given", "login"))
             c.learn([NewFact(name, value, "verified", provider, purpose="serve") for name, value in known.items()])
         metadata = {bag: user[bag] for bag in ("user_metadata", "app_metadata") if bag in user}
-        update_user(profile, UserPatch(metadata=metadata), "api:test")
+        update_user(profile, UserPatch(metadata=metadata), by_app("test"))
         if "created_at" in user:
             Profile.objects.filter(pk=profile.pk).update(created_at=user["created_at"])
         return Profile.objects.get(pk=profile.pk)
