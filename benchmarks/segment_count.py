@@ -28,6 +28,7 @@ django.setup()
 from benchmarks._run import in_turns, is_quick, tell  # noqa: E402
 from regulars.base.conditions import event_terms, terms_of  # noqa: E402
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, open_table, replace_views  # noqa: E402
+from regulars.base.lake.upkeep import gather  # noqa: E402
 from regulars.consent.purposes import ensure_standard_purposes  # noqa: E402
 from regulars.segments.count import count  # noqa: E402
 
@@ -79,6 +80,7 @@ def bare_scan() -> Callable[[], float]:
 def fill(people: int) -> None:
     rng = random.Random(1)
     replace_views(list(views(people, rng)))
+    gather()
     rows = list(happened(people, rng))
     for number, start in enumerate(range(0, len(rows), PORTION), 1):
         append_events(rows[start : start + PORTION], number)

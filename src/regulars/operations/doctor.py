@@ -20,6 +20,7 @@ from regulars.base.errors import Conflict, DomainError, Invalid
 from regulars.base.home_folder import KEY, OTHERS, WORKERS, locked
 from regulars.base.jobs.models import FINISHED, OPEN, Job
 from regulars.base.lake.tables import check_tables
+from regulars.base.lake.upkeep import lake_size
 from regulars.consent.bases import without_basis
 from regulars.consent.erasures import list_path
 from regulars.consent.journal import check_journal, journal_path
@@ -192,7 +193,13 @@ def _lake() -> CheckResult:
         return fail("lake", "lake_differs", f"lake: {found}. Run `regulars lake refill`")
     pending = max(table.pending for table in tables)
     late = f", {pending} deletions or rewrites waiting" if pending else ""
-    return ok("lake", f"lake: {', '.join(f'{table.rows} {table.name}' for table in tables)}{late}")
+    size = lake_size()
+    bytes_ = "" if size is None else f"; {_megabytes(size.live)} live, {_megabytes(size.dead)} dead"
+    return ok("lake", f"lake: {', '.join(f'{table.rows} {table.name}' for table in tables)}{late}{bytes_}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB"
 
 
 def _difference(table: TableComparison) -> str:

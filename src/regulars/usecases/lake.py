@@ -23,11 +23,11 @@ from regulars.base.lake.tables import (
     append_events,
     clear,
     delete_events_before,
-    delete_profiles,
     next_batch,
-    purge,
+    remove_profiles,
     replace_views,
 )
+from regulars.base.lake.upkeep import gather, purge, tidy
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
 from regulars.events.read import source_of
@@ -36,6 +36,7 @@ from regulars.profiles.known_customers import ANONYMOUS
 BATCH = 20_000
 KEY = "lake"  # one writer at a time, in order
 REWRITTEN_TOGETHER = 10_000  # profiles
+PURGED_WITHIN = dt.timedelta(minutes=5)  # of an erasure, when others follow it all the time
 GATHER = 2.0  # seconds in which changes gather before the lake is written
 
 
@@ -51,7 +52,7 @@ def queue_lake_removal(profile_ids: list[int]) -> None:
 def queue_lake_rewrite(profile_ids: list[int]) -> None:
     """Queue a rewrite of profiles: some rows of the lake under their ids are others now, or belong to other profiles.
 
-    With one that waits for the lake, in the caller's transaction: each goes through most files, whomever it is for.
+    With one that waits for the lake, in the caller's transaction.
     """
     jobs = Job.objects.filter(OPEN, kind="lake.rewrite", key=KEY, state=Job.State.WAITING)
     waiting = skip_locked(jobs).order_by("id").last()
@@ -64,7 +65,7 @@ def queue_lake_rewrite(profile_ids: list[int]) -> None:
 
 @handles("lake.rewrite", attempts=50, non_transactional=True)
 def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
-    delete_profiles(payload["profiles"])
+    remove_profiles(payload["profiles"])
     Event.objects.filter(profile_id__in=payload["profiles"]).update(lake_batch=None, lake_at=None)
     PermittedView.objects.filter(profile__in=payload["profiles"]).update(lake_at=None)
     fill_lake({})
@@ -83,8 +84,12 @@ def queue_lake_expiry(at: dt.datetime) -> None:
 
 
 def queue_lake_purge() -> None:
-    """Queue the deletion of files that still have deleted profiles, behind that deletion."""
-    enqueue("lake.purge", {}, key=KEY)
+    """Queue the removal of deleted profiles from the files, behind their deletion."""
+    enqueue("lake.purge", {"at": timezone.now().isoformat()}, key=KEY)
+
+
+def queue_lake_tidying() -> None:
+    enqueue_once("lake.tidy", {}, key=KEY)
 
 
 @handles("lake.leave_before", attempts=50, non_transactional=True)
@@ -94,13 +99,24 @@ def leave_before(payload: dict[str, str]) -> None:
 
 @handles("lake.purge", attempts=50, non_transactional=True)
 def purge_lake(payload: dict[str, str]) -> None:
+    """Remove deleted profiles from the files, or leave it to the purge that waits behind: one serves many erasures."""
+    behind = Job.objects.filter(OPEN, kind="lake.purge", key=KEY, state=Job.State.WAITING)
+    is_new = "at" in payload and timezone.now() - dt.datetime.fromisoformat(payload["at"]) < PURGED_WITHIN
+    if is_new and behind.exists():
+        return
     purge()
     wipe_log()
 
 
+@handles("lake.tidy", attempts=50, non_transactional=True)
+def tidy_lake(payload: dict[str, str]) -> None:
+    tidy()
+
+
 @handles("lake.leave", attempts=50, non_transactional=True)
 def leave_lake(payload: dict[str, list[int]]) -> None:
-    delete_profiles(payload["profiles"])
+    # What a fill wrote of them since this was queued, and was to stay, is written again.
+    rewrite_in_lake(payload)
 
 
 def queue_lake_refill() -> Job:
@@ -135,6 +151,7 @@ def fill_lake(payload: dict[str, str]) -> None:
         pass
     while fill_views():
         pass
+    gather()
 
 
 @dataclass(frozen=True)
@@ -163,7 +180,7 @@ def compare_lake() -> list[TableComparison]:
     Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
     """
     views = PermittedView.objects.filter(profile__merged_into=None).exclude(profile__user_id__startswith=ANONYMOUS)
-    pending = Job.objects.filter(OPEN, key=KEY).exclude(kind="lake.fill")
+    pending = Job.objects.filter(OPEN, key=KEY).exclude(kind__in=("lake.fill", "lake.purge", "lake.tidy"))
     found = []
     for name, key, confirmed, unconfirmed in (
         (

@@ -10,7 +10,8 @@ import pytest
 
 from regulars.base.lake import tables
 from regulars.base.lake.query import query
-from regulars.base.lake.tables import EventRow, ViewRow, append_events, compact, delete_profiles, replace_views
+from regulars.base.lake.tables import EventRow, ViewRow, append_events, remove_profiles, replace_views
+from regulars.base.lake.upkeep import tidy
 
 pytestmark = pytest.mark.usefixtures("lake")
 AT = dt.datetime(2026, 11, 24, 10, tzinfo=dt.UTC)
@@ -46,13 +47,13 @@ def test_a_batch_is_committed_once():
 def test_lake_of_an_earlier_version_is_read_and_continued(monkeypatch):
     written = tables._events
     columns = ["profile_id", "message_id", "type", "name", "at", "month", "terms", "properties"]
-    monkeypatch.setattr(tables, "_events", lambda rows: written(rows).select(columns))
+    monkeypatch.setattr(tables, "_events", lambda rows, batch: written(rows, batch).select(columns))
     append_events([viewed(1, "m1")], batch=1)
     monkeypatch.undo()
     assert query("SELECT message_id, message FROM events") == [("m1", None)]
 
     append_events([replace(viewed(1, "m2"), message={"userId": "u"}, source="shop")], batch=2)
-    compact()
+    tidy()
 
     rows = query("SELECT message_id, source, message FROM events ORDER BY message_id")
     assert rows == [("m1", None, None), ("m2", "shop", '{"userId": "u"}')]
@@ -71,7 +72,7 @@ def test_deleted_profile_is_removed_from_both_tables():
     append_events([viewed(1, "m1"), viewed(2, "m2")], batch=1)
     replace_views([ViewRow(1, "serve", {}), ViewRow(2, "serve", {})])
 
-    delete_profiles([1])
+    remove_profiles([1])
 
     assert query("SELECT profile_id FROM events") == [(2,)]
     assert query("SELECT profile_id FROM views") == [(2,)]
@@ -81,7 +82,7 @@ def test_maintenance_changes_no_query_result():
     for batch in range(1, 6):
         append_events([viewed(1, f"m{batch}")], batch=batch)
 
-    compact()
+    tidy()
 
     assert query("SELECT count(*) FROM events") == [(5,)]
 

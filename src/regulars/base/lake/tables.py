@@ -1,7 +1,11 @@
-"""The two tables of the lake, and how rows are written and deleted.
+"""The tables of the lake, and how rows are written and removed.
 
-`events` is append-only; a batch carries a number, and a batch that was committed is not committed twice. `views` is one row
-per profile and purpose, replaced when it changes.
+`events` is append-only; a batch carries a number, and a batch that was committed is not committed twice. `views` has one row
+per profile and purpose. A view that changed, and a profile that is removed, is a row of `changes`, of some hundred bytes,
+and `query` reads the other two through it: the newest view wins, and of a removed profile nothing is returned that has a
+number up to that of its removal. `upkeep` writes changes into the files of the other two later, many together.
+
+One process writes at a time; any number read.
 """
 
 from __future__ import annotations
@@ -25,11 +29,22 @@ from django.conf import settings
 from regulars.base.errors import Invalid
 
 BATCHES = "regulars.events"  # the application transaction under which event batches are numbered
-# The log keeps the smallest and largest value of a column for a month: not of columns with personal data.
-_QUIET_LOG = {"delta.dataSkippingStatsColumns": "profile_id"}
-TABLES = ("events", "views")
+CHANGES = "regulars.changes"  # the one under which changes are numbered, in one sequence with the batches
+FILE = 4 * 1024 * 1024  # bytes of a file: what a removal of one profile writes anew
+# The log has the smallest and largest value of a column: not of columns with personal data. It and the names of superseded
+# files are kept only for readers that are opening a table.
+PROPERTIES = {
+    "delta.dataSkippingStatsColumns": "profile_id",
+    "delta.logRetentionDuration": "interval 1 minutes",
+    "delta.deletedFileRetentionDuration": "interval 1 minutes",
+    "delta.checkpointInterval": "50",
+    "delta.targetFileSize": str(FILE),
+}
+# In the order in which readers open them. What is written into `views` or `events` leaves `changes` afterwards: a reader
+# that opened `changes` last could find a change in neither.
+TABLES = ("changes", "views", "events")
+REMOVED = ""  # in place of a purpose, in `changes`
 DAMAGED = "The lake is damaged. `regulars lake refill` writes it anew from the database."
-RETENTION_HOURS = 24  # how long a reader may use an old snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,8 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class ViewRow:
+    """What may be used of a profile for a purpose."""
+
     profile_id: int
     purpose: str
     terms: dict[str, Any]
@@ -59,62 +76,79 @@ class ViewRow:
 
 def append_events(rows: Sequence[EventRow], batch: int) -> bool:
     """Commit one batch of events, once: False when this batch (or a later one) is already there."""
-    delta, table = _delta(), open_table("events")
+    delta, table = delta_library(), open_table("events")
     if table is not None and (table.transaction_version(BATCHES) or 0) >= batch:
         return False
     stamp = delta.CommitProperties(app_transactions=[delta.Transaction(BATCHES, batch)])
     ordered = sorted(rows, key=lambda row: (row.profile_id, row.at))
     delta.write_deltalake(
-        _address("events"),
-        _events(ordered),
+        address("events"),
+        _events(ordered, batch),
         mode="append",
         schema_mode="merge",  # a lake of an earlier version has fewer columns
         partition_by=["month"],
         commit_properties=stamp,
-        configuration=_QUIET_LOG if table is None else None,
+        configuration=PROPERTIES if table is None else None,
     )
     return True
 
 
 def next_batch() -> int:
-    """Return a number above that of every committed batch: the microsecond, unless the clock was set back."""
-    table = open_table("events")
-    committed = 0 if table is None else table.transaction_version(BATCHES) or 0
-    return max(time.time_ns() // 1000, committed + 1)
+    """Return a number above that of every committed batch and change: the microsecond, unless the clock was set back."""
+    return _next_number(open_table("changes"))
+
+
+def _next_number(changes: Any | None) -> int:
+    events = open_table("events")
+    batch = 0 if events is None else events.transaction_version(BATCHES) or 0
+    change = 0 if changes is None else changes.transaction_version(CHANGES) or 0
+    return max(time.time_ns() // 1000, batch + 1, change + 1)
 
 
 def replace_views(rows: Sequence[ViewRow]) -> None:
     """Insert or replace the views of (profile, purpose)."""
-    if not rows:
-        return
-    delta, table = _delta(), open_table("views")
-    if table is None:
-        delta.write_deltalake(_address("views"), _views(rows), mode="append", configuration=_QUIET_LOG)
-        return
-    same = "held.profile_id = new.profile_id AND held.purpose = new.purpose"
-    merge = table.merge(_views(rows), predicate=same, source_alias="new", target_alias="held")
-    merge.when_matched_update_all().when_not_matched_insert_all().execute()
+    if rows:
+        _change([(row.profile_id, row.purpose, json.dumps(row.terms)) for row in rows])
 
 
-def delete_profiles(profile_ids: Iterable[int]) -> None:
-    """Delete profiles from both tables (merge, erasure). The next `compact` deletes old files."""
-    listed = ", ".join(str(int(profile_id)) for profile_id in profile_ids)
-    for name in TABLES:
-        table = open_table(name)
-        if table is not None and listed:
-            table.delete(f"profile_id IN ({listed})")
+def remove_profiles(profile_ids: Iterable[int]) -> None:
+    """Remove profiles from views and events (merge, erasure). `upkeep.purge` writes them out of the files."""
+    if removed := sorted(set(profile_ids)):
+        _change([(profile_id, REMOVED, None) for profile_id in removed])
+
+
+def _change(rows: Sequence[tuple[int, str, str | None]]) -> None:
+    """Append changes: profile, purpose and terms."""
+    delta, arrow = delta_library(), arrow_library()
+    table = open_table("changes")
+    number = _next_number(table)
+    ordered = sorted(rows, key=lambda row: row[:2])
+    delta.write_deltalake(
+        address("changes") if table is None else table,
+        arrow.table(
+            {
+                "profile_id": arrow.array([profile_id for profile_id, _, _ in ordered], arrow.int64()),
+                "purpose": arrow.array([purpose for _, purpose, _ in ordered], arrow.string()),
+                "terms": arrow.array([terms for _, _, terms in ordered], arrow.string()),
+                "batch": arrow.array([number] * len(ordered), arrow.int64()),
+            }
+        ),
+        mode="append",
+        commit_properties=delta.CommitProperties(app_transactions=[delta.Transaction(CHANGES, number)]),
+        configuration=PROPERTIES if table is None else None,
+    )
 
 
 def clear() -> None:
-    """Delete both tables, whatever state they are in. In a bucket, where nothing removes a folder, delete all rows.
+    """Delete all tables, whatever state they are in. In a bucket, where nothing removes a folder, delete all rows.
 
     Raises `Invalid`: `lake_out_of_reach`.
     """
-    for name in TABLES:
+    for name in reversed(TABLES):
         with reading_lake():
-            if "://" not in _address(name):
+            if is_folder():
                 with suppress(FileNotFoundError):
-                    shutil.rmtree(_address(name))
+                    shutil.rmtree(address(name))
             elif (table := open_table(name)) is not None:
                 table.delete()
                 table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
@@ -127,45 +161,41 @@ def delete_events_before(at: dt.datetime) -> None:
         table.delete(f"at < TIMESTAMP '{_utc(at):%Y-%m-%d %H:%M:%S.%f}'")
 
 
-def purge() -> None:
-    """Delete every file that the newest snapshot does not need, so that nothing of deleted profiles remains.
-
-    A reader of an older snapshot gets an error and has to query again.
-    """
-    for name in TABLES:
-        table = open_table(name)
-        if table is not None:
-            table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
-
-
-def compact() -> None:
-    """Join small files and delete files that no reader can still need."""
-    for name in TABLES:
-        table = open_table(name)
-        if table is not None:
-            table.optimize.compact()
-            table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
-
-
 def check_tables() -> None:
-    """Check that both tables open and that every file their logs name is there, whole.
+    """Check that all tables open and that every file their logs name is there, whole.
 
     Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
     """
     for name in TABLES:
         with reading_lake():
             table = open_table(name)
-            if "://" in _address(name):
+            if not is_folder():
                 continue
             # A writer may have deleted files of the snapshot that was opened first: then there is a newer one.
             while not _is_whole(name, table):
                 before, table = table, open_table(name)
                 if table is None or before is None or table.version() == before.version():
                     raise Invalid("lake_damaged", DAMAGED)
+    with reading_lake():
+        refuse_lost_changes(open_table("changes"), open_table("views"))
+
+
+def refuse_lost_changes(changes: Any | None, views: Any | None) -> None:
+    """Refuse to read `views` when `changes` is gone: it would show what was withdrawn since.
+
+    Raises `Invalid`: `lake_damaged`.
+    """
+    if changes is None and views is not None and is_numbered(views):
+        raise Invalid("lake_damaged", DAMAGED)
+
+
+def is_numbered(table: Any) -> bool:
+    """Whether rows carry the number of their batch or change. Those of an earlier version do not."""
+    return any(field.name == "batch" for field in table.schema().fields)
 
 
 def _is_whole(name: str, table: Any | None) -> bool:
-    folder = Path(_address(name))
+    folder = Path(address(name))
     if table is None:
         return not folder.parent.is_file() and not folder.is_file() and not any(folder.glob("**/*.parquet"))
     files = table.get_add_actions(flatten=True)
@@ -183,9 +213,9 @@ def reading_lake() -> Iterator[None]:
         yield
     except Exception as fault:
         # The libraries are slow to import: they are loaded by the first query, or here.
-        engine, delta = import_module("duckdb"), _delta()
+        engine, delta = import_module("duckdb"), delta_library()
         if isinstance(fault, OSError | engine.IOException) or (
-            isinstance(fault, delta.exceptions.DeltaError) and "://" in str(settings.LAKE_URL)
+            isinstance(fault, delta.exceptions.DeltaError) and not is_folder()
         ):
             raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
         # DuckDB has no class for a file whose content makes no sense: its base class, or one of these.
@@ -197,19 +227,25 @@ def reading_lake() -> Iterator[None]:
 
 def open_table(name: str) -> Any | None:
     """Return the newest snapshot of a table, or None before the first write."""
-    delta = _delta()
+    delta = delta_library()
     try:
-        return delta.DeltaTable(_address(name))
+        return delta.DeltaTable(address(name))
     except delta.exceptions.TableNotFoundError:
         return None
 
 
-def _address(name: str) -> str:
+def is_folder() -> bool:
+    """Whether the lake is a folder of this machine; else it is in a bucket."""
+    return "://" not in str(settings.LAKE_URL)
+
+
+def address(name: str) -> str:
+    """Return where a table is: a folder, or a URL in a bucket."""
     return f"{str(settings.LAKE_URL).rstrip('/')}/{name}"
 
 
-def _events(rows: Sequence[EventRow]) -> Any:
-    arrow = _arrow()
+def _events(rows: Sequence[EventRow], batch: int) -> Any:
+    arrow = arrow_library()
     return arrow.table(
         {
             "profile_id": arrow.array([row.profile_id for row in rows], arrow.int64()),
@@ -225,17 +261,7 @@ def _events(rows: Sequence[EventRow]) -> Any:
             "context": arrow.array([json.dumps(row.context) for row in rows], arrow.string()),
             "message": arrow.array([json.dumps(row.message) for row in rows], arrow.string()),
             "marks": arrow.array([json.dumps(row.marks) for row in rows], arrow.string()),
-        }
-    )
-
-
-def _views(rows: Sequence[ViewRow]) -> Any:
-    arrow = _arrow()
-    return arrow.table(
-        {
-            "profile_id": arrow.array([row.profile_id for row in rows], arrow.int64()),
-            "purpose": arrow.array([row.purpose for row in rows], arrow.string()),
-            "terms": arrow.array([json.dumps(row.terms) for row in rows], arrow.string()),
+            "batch": arrow.array([batch] * len(rows), arrow.int64()),
         }
     )
 
@@ -247,11 +273,11 @@ def _utc(at: dt.datetime) -> dt.datetime:
 
 # Heavy libraries are loaded on first use: most processes and every command line start never touch the lake.
 @cache
-def _delta() -> ModuleType:
+def delta_library() -> ModuleType:
     import_module("deltalake.exceptions")
     return import_module("deltalake")
 
 
 @cache
-def _arrow() -> ModuleType:
+def arrow_library() -> ModuleType:
     return import_module("pyarrow")

@@ -19,7 +19,6 @@ from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.predecessors import bring_back_forgotten
 from regulars.base.jobs.run_jobs import delete_finished_jobs, due_tasks, record_end, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, WITHIN_A_MINUTE, periodic_task
-from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
 from regulars.consent.erasures import ListCopier
 from regulars.consent.journal import JournalCopier, unattended
@@ -38,6 +37,7 @@ from regulars.usecases import (  # noqa: F401 - their handlers register themselv
 )
 from regulars.usecases.change_due_profiles import queue_due_profiles
 from regulars.usecases.decide_consent import expire_consents
+from regulars.usecases.lake import queue_lake_tidying
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.restrict import lift_due
 from regulars.usecases.retention import apply_retention
@@ -72,7 +72,7 @@ SCHEDULE |= {
     "segments.reconcile": (DAY, queue_all_reconciliations),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, queue_refit),
-    "lake.compact": (DAY, compact),
+    "lake.tidy": (HOUR, queue_lake_tidying),
     "profiles.change": (WITHIN_A_MINUTE, queue_due_profiles),
     "consents.expire": (WITHIN_A_MINUTE, expire_consents),
     "retention": (DAY, apply_retention),
