@@ -323,6 +323,7 @@ NOTHING = (
     "regulars staff role",
     "regulars start",
     "regulars worker",
+    "task accounts.delete_expired",
     "task accounts.delete_old_attempts",
     "task consents.expire",
     "task database.shorten_log",

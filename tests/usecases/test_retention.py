@@ -214,7 +214,9 @@ def test_every_kind_ends_by_itself_with_a_reason():
 
 
 def test_customers_read_how_long_each_kind_is_kept():
-    assert set(KINDS) - set(RETENTION) == {"event_counts", "sent_forms"}  # they name no customer
+    assert set(KINDS) - set(RETENTION) == {
+        *("event_counts", "sent_forms", "removed_disclosures", "ended_grants", "day_counts"),
+    }  # they name no customer
 
 
 def test_events_and_customers_who_never_return_are_deleted_by_default(chika, later):
@@ -256,6 +258,8 @@ def test_an_upgrade_gives_time_before_the_first_deletion_and_leaves_what_was_set
     migration = import_module("regulars.consent.migrations.0008_retention_starts")
     set_retention("events", None)
     migration.give_time(apps, None)
+    import_module("regulars.consent.migrations.0021_finite_kinds").give_time(apps, None)
+    assert {"questions_shown", "mails"} <= set(starts())
     later(days=10)
     Profile.objects.update(created_at=clock.now() - dt.timedelta(days=5000))
 

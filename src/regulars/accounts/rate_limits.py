@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from regulars.base.client_network import client_network
 from regulars.base.crypto import fingerprint
+from regulars.base.db.portions import delete_in_portions
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.base.jobs.schedule import periodic_task
@@ -151,7 +152,7 @@ def attempting(attempt: Attempt) -> Iterator[PendingAttempt]:
 
 @periodic_task(10 * MINUTE, "accounts.delete_old_attempts")
 def delete_old_attempts() -> None:
-    AttemptCount.objects.filter(expires_at__lt=timezone.now()).delete()
+    delete_in_portions(AttemptCount.objects.filter(expires_at__lt=timezone.now()), "expires_at")
 
 
 @dataclass(frozen=True)

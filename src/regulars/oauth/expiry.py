@@ -7,6 +7,7 @@ import datetime as dt
 from django.conf import settings
 from django.utils import timezone
 
+from regulars.base.db.portions import delete_in_portions
 from regulars.base.tokens.models import UsedOnce
 
 from .models import (
@@ -26,9 +27,9 @@ USED_CODES_KEPT = dt.timedelta(days=1)
 
 def delete_expired() -> None:
     now = timezone.now()
-    AuthorizationCode.objects.filter(expires_at__lt=now - USED_CODES_KEPT).delete()
+    delete_in_portions(AuthorizationCode.objects.filter(expires_at__lt=now - USED_CODES_KEPT), "expires_at")
     for model in (PendingLogin, RefreshFamily, RevokedGrant, PushedRequest, DeviceRequest, UsedOnce):
-        model.objects.filter(expires_at__lt=now).delete()
+        delete_in_portions(model._default_manager.filter(expires_at__lt=now), "expires_at")
     oldest = now - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
     for model_of_sessions in (SessionClient, SessionName):
-        model_of_sessions.objects.filter(since__lt=oldest).delete()
+        delete_in_portions(model_of_sessions._default_manager.filter(since__lt=oldest), "pk")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import quopri
 import re
@@ -353,6 +354,16 @@ def delete_mails(names: Names) -> int:
         written = path.read_bytes()
         parts = [written.decode(errors="replace"), quopri.decodestring(written).decode(errors="replace")]
         if any(names.are_in(part) for part in parts):
+            path.unlink(missing_ok=True)
+            deleted += 1
+    return deleted
+
+
+def delete_mails_before(before: dt.datetime) -> int:
+    """Delete mails that were written into files before then. Returns how many files there were."""
+    folder, deleted = Path(str(getattr(settings, "EMAIL_FILE_PATH", "") or "missing")), 0
+    for path in folder.glob("*.log") if folder.is_dir() else []:
+        if path.stat().st_mtime < before.timestamp():
             path.unlink(missing_ok=True)
             deleted += 1
     return deleted

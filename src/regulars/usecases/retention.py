@@ -25,15 +25,18 @@ from regulars.consent.status import ConsentStatus
 from regulars.destinations.deletion_requests import give_up
 from regulars.destinations.disclosures import GIVEN_UP
 from regulars.destinations.models import Delivery, Disclosure
-from regulars.enrichment.models import Lookup
+from regulars.enrichment.models import Lookup, SourceDay
 from regulars.events.models import Event, InboxItem, Rejection, SourceCount
 from regulars.profiles.find import customers
 from regulars.profiles.known_customers import ANONYMOUS
-from regulars.profiles.models import Fact, Profile, ProviderAnswer
+from regulars.profiles.models import Fact, Profile, ProviderAnswer, RefusedGuess
+from regulars.profiles.upstream_tokens import UpstreamRevocation
+from regulars.questions.models import Impression
 from regulars.rules.models import RuleRun
 
 from .erase import ERASED_IDS, LEDGER, RETENTION, erase_customer, erase_nameless_visitors
 from .lake import queue_lake_expiry
+from .personal_data import delete_mails_before
 
 PORTION = 1000
 LONGEST = 36_500
@@ -43,14 +46,16 @@ LONGEST = 36_500
 class DataKind:
     """A kind of data. `days` is the default, and `why` the reason for it.
 
-    `rows` finds rows older than a moment; where a query cannot tell them, it yields them in portions while it looks.
+    `rows` finds rows older than a moment; where a query cannot tell them, it yields them in portions while it looks. `files`
+    deletes files that are older, and returns how many.
     """
 
     label: str
     days: int
     why: str
-    rows: Callable[[dt.datetime], QuerySet[Model] | Iterator[QuerySet[Model]]]
+    rows: Callable[[dt.datetime], QuerySet[Model] | Iterator[QuerySet[Model]]] = lambda before: iter(())
     ends: Callable[[QuerySet[Model], dt.datetime], int] | None = None
+    files: Callable[[dt.datetime], int] | None = None
 
 
 def _closed_facts(before: dt.datetime) -> Iterator[QuerySet[Model]]:
@@ -120,6 +125,11 @@ def _erase_inactive(rows: QuerySet[Model], number: int) -> bool:
     return profile is not None
 
 
+def _day_counts(before: dt.datetime) -> Iterator[QuerySet[Model]]:
+    for rows in (SourceDay.objects.filter(day__lt=before.date()), RefusedGuess.objects.filter(day__lt=before.date())):
+        yield from _first_portions(rows)
+
+
 def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
     queue_lake_expiry(before)
     return rows.delete()[0]
@@ -183,6 +193,38 @@ KINDS: dict[str, DataKind] = {
             Q(state=Disclosure.State.REMOVED) | Q(error=GIVEN_UP)
         ),
         lambda rows, before: give_up(Disclosure.objects.filter(pk__in=rows.values("pk"))),
+    ),
+    "removed_disclosures": DataKind(
+        "Proofs that a destination deleted an erased customer",
+        1095,
+        "until claims lapse; they name no customer",
+        lambda before: Disclosure.objects.filter(profile=None, state=Disclosure.State.REMOVED, confirmed_at__lt=before),
+    ),
+    "ended_grants": DataKind(
+        "Requests to providers to end a grant",
+        400,
+        "a year to ask a provider about it; they name no customer",
+        lambda before: UpstreamRevocation.objects.filter(over_at__lt=before),
+    ),
+    "day_counts": DataKind(
+        "Counts of look-ups and of refused guesses by day",
+        400,
+        "figures of a year without customers",
+        _day_counts,
+    ),
+    "questions_shown": DataKind(
+        "Questions that were shown and not answered",
+        400,
+        "a year to learn when a question is a nuisance; answers are kept",
+        lambda before: Impression.objects.filter(
+            shown_at__lt=before, outcome=Impression.Outcome.SHOWN, followed_by=None
+        ),
+    ),
+    "mails": DataKind(
+        "Mails in files, where no mail server is set",
+        30,
+        "time to try out; a mail server keeps none",
+        files=delete_mails_before,
     ),
     "failed_jobs": DataKind(
         "Failed background work",
@@ -300,7 +342,7 @@ def apply_retention() -> dict[str, int]:
         if days is None or key in waiting:
             continue
         kind, before = KINDS[key], clock.now() - dt.timedelta(days=days)
-        deleted[key] = 0
+        deleted[key] = kind.files(before) if kind.files else 0
         found = kind.rows(before)
         # A portion at a time, each in its own transaction, so that other writers do not wait for the whole.
         for rows in _first_portions(found) if isinstance(found, QuerySet) else found:

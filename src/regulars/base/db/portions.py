@@ -1,4 +1,4 @@
-"""Read many rows a portion at a time, with nothing open in between."""
+"""Read or delete many rows a portion at a time, with nothing open in between."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
+AT_ONCE = 1000  # rows that one statement deletes
 
 
 def portions(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
@@ -22,3 +23,17 @@ def portions(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
         last = portion[-1].pk  # read before the caller may delete the row
         yield portion
         portion = list(rest.filter(pk__gt=last)[:size])
+
+
+def delete_in_portions(rows: QuerySet[Row], by: str) -> int:
+    """Delete the rows, a portion in each transaction, so that other writers wait for none long. Returns how many were deleted.
+
+    `by` is the indexed column that the condition on the rows is about.
+    """
+    deleted = 0
+    while numbers := list(rows.order_by(by).values_list("pk", flat=True)[:AT_ONCE]):
+        done = rows.filter(pk__in=numbers).delete()[0]
+        if not done:  # written again meanwhile
+            break
+        deleted += done
+    return deleted

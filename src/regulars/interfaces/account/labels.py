@@ -107,6 +107,8 @@ RETENTION = {
     "lookups": gettext_noop("What we looked up elsewhere"),
     "deliveries": gettext_noop("Records of what we sent to others"),
     "deletion_requests": gettext_noop("What others know you by, if they do not confirm that they erased you"),
+    "questions_shown": gettext_noop("Questions that you were shown and did not answer"),
+    "mails": gettext_noop("Mails to you that were written into files"),
     "failed_jobs": gettext_noop("Work of ours that failed"),
     "staff_log": gettext_noop("Records of what our people did with your data"),
     "events": gettext_noop("What you did"),

@@ -11,6 +11,8 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from regulars.accounts.models import StoredSession
+from regulars.accounts.proofs.expiry import delete_expired_proofs
+from regulars.base.db.portions import delete_in_portions
 from regulars.base.db.sqlite.turns import give_way
 from regulars.base.db.usable_database import refuse_unusable_database
 from regulars.base.db.write_ahead_log import shorten_log
@@ -50,14 +52,11 @@ log = logging.getLogger("regulars.worker")
 PAUSE = 0.5  # seconds between polls without work
 PAUSE_AFTER_FAULT = 5.0
 COPY_EVERY = 60.0
-PORTION = 1000  # sessions that one statement deletes
 
 
 @periodic_task(HOUR, "sessions.forget")
 def forget_old_sessions() -> None:
-    over = StoredSession.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
-    while keys := list(over.values_list("session_key", flat=True)[:PORTION]):
-        StoredSession.objects.filter(session_key__in=keys, expire_date__lt=timezone.now()).delete()
+    delete_in_portions(StoredSession.objects.filter(expire_date__lt=timezone.now()), "expire_date")
     delete_ended_sessions()
 
 
@@ -66,6 +65,7 @@ SCHEDULE |= {
     "jobs.forget_finished": (HOUR, delete_finished_jobs),
     "database.shorten_log": (10 * MINUTE, shorten_log),
     "jobs.bring_back": (10 * MINUTE, bring_back_forgotten),
+    "accounts.delete_expired": (HOUR, delete_expired_proofs),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, delete_retired),
     "rules.delete_old_inputs": (DAY, delete_old_inputs),
