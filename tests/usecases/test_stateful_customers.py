@@ -61,6 +61,7 @@ from regulars.usecases.users import (
     unlink,
     update_user,
 )
+from regulars.usecases.write_values import by_app
 
 pytestmark = pytest.mark.django_db
 
@@ -193,13 +194,13 @@ class Customers(RuleBasedStateMachine):
     def gets_metadata(self, row):
         key, value = f"key_{row.number}", self._value(row.number)
         with self._refused_if(erased=row):
-            update_user(row.profile, UserPatch(metadata={"user_metadata": {key: value}}), API)
+            update_user(row.profile, UserPatch(metadata={"user_metadata": {key: value}}), by_app("shop"))
         self._knows(row.number, Word(self._group(row.number), key, value))
 
     @rule(row=rows, blocked=st.sampled_from([True, True, False]))
     def is_blocked_or_not(self, row, blocked):
         with self._refused_if(erased=row):
-            update_user(row.profile, UserPatch(blocked=blocked), API)
+            update_user(row.profile, UserPatch(blocked=blocked), by_app("shop"))
         for each in self._members(row.number):
             each.blocked = blocked
 
@@ -217,8 +218,17 @@ class Customers(RuleBasedStateMachine):
                     word.holders |= one | other
                     word.closed |= self._is_closed(first.number, word.under)
 
+    @rule(row=rows, pick=st.integers(0, 5))
+    def is_unlinked_from_one_of_theirs(self, row, pick):
+        group = sorted(self._group(row.number))
+        if group:
+            self._unlink(row, self._as_read(group[pick % len(group)]))
+
     @rule(first=rows, second=rows)
     def is_unlinked(self, first, second):
+        self._unlink(first, second)
+
+    def _unlink(self, first: AsRead, second: AsRead) -> None:
         if first.number not in self._group(second.number) or self.people[second.number].erased:
             with pytest.raises(DomainError) as refused:
                 unlink(first.profile, second.identity, API)
@@ -357,7 +367,7 @@ class Customers(RuleBasedStateMachine):
         number = len(self.people)
         email = f"marked-{number}-of-this-test@example.com"
         patch = UserPatch(root={"email_verified": True}, password=PASSWORD)
-        profile = create_user(NewDatabaseUser(CONNECTION, email, patch), API)
+        profile = create_user(NewDatabaseUser(CONNECTION, email, patch), by_app("shop"))
         self.people[number] = Person(profile.user_id, email, frozenset({number}))
         return self._as_read(number)
 
