@@ -234,6 +234,7 @@ ACTS = {
     "sources/events/<slug:slug>/kind": "the last key counts, and is the one shown",
     "sources/events/<slug:slug>/secret": "the last secret counts, and is the one shown",
     "sources/<slug:key>/retry": "what waits is not queued again",
+    "privacy/requests/<int:number>/done": "what is done is no longer there",
     "privacy/consents/import": "known decisions are not recorded again",
     "destinations/<slug:slug>/mapping/preview": "shows, saves nothing",
     "destinations/<slug:slug>/deliveries/replay": "messages keep their ids",

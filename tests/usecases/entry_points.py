@@ -61,6 +61,7 @@ ENTRY_POINTS: dict[str, tuple[str, ...]] = {
     "Destinations, retries and replay": (
         "/console/destinations/<slug:slug>/deletion-requests/<int:number>/retry",
         "/console/destinations/<slug:slug>/deletion-requests/retry",
+        "/console/privacy/requests/<int:number>/done",
         "/console/destinations/<slug:slug>/deliveries/<int:number>/retry",
         "/console/destinations/<slug:slug>/deliveries/backfill",
         "/console/destinations/<slug:slug>/deliveries/replay",

@@ -42,14 +42,16 @@ def record_direct(profile: Profile, receiver: Receiver, attributes: Iterable[str
             **whom, defaults={"attributes": sorted(given), "first_at": now, "last_at": now}
         )
         if not is_new:
-            row.attributes, row.last_at = sorted(given | set(row.attributes)), now
-            row.save(update_fields=["attributes", "last_at"])
+            row.attributes, row.last_at, row.asked_at = sorted(given | set(row.attributes)), now, None
+            row.save(update_fields=["attributes", "last_at", "asked_at"])
 
 
 def is_recorded(profile: Profile, receiver: Receiver, attributes: Iterable[str]) -> bool:
     """Return whether a disclosure of these attributes is recorded, and not longer ago than an hour."""
     row = DirectDisclosure.objects.filter(profile=profile, **_columns(receiver)).first()
-    return row is not None and set(attributes) <= set(row.attributes) and clock.now() - row.last_at <= FRESH_FOR
+    if row is None or row.asked_at is not None:
+        return False
+    return set(attributes) <= set(row.attributes) and clock.now() - row.last_at <= FRESH_FOR
 
 
 def record_readings(given: Mapping[int, Collection[str]], receiver: Receiver) -> None:

@@ -18,7 +18,7 @@ from regulars.profiles.models import Profile
 from .field_changes import fields_of
 from .kind import KINDS
 from .message import ComposedMessage
-from .models import Destination, DestinationVersion, DirectDisclosure, Disclosure
+from .models import Destination, DestinationVersion, DirectDisclosure, Disclosure, ManualRequest
 from .versions import is_same_place, version_of
 
 JOB, UPDATE_JOB = "deletion_request", "disclosure_update"
@@ -81,6 +81,8 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
         )
         for row in rows
     ]
+    manual = ManualRequest.objects.filter(profile__in=profiles).order_by("asked_at")
+    requests = {(each.name, each.place, each.purpose_id): each for each in manual}  # the newest of each
     found += [
         DisclosureRecord(
             kind=direct.kind,
@@ -91,14 +93,25 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
             segments=(),
             first_at=direct.first_at,
             last_at=direct.last_at,
-            state=State.ATTEMPTED if direct.kind == DirectDisclosure.Kind.RULE_HOST else State.SENT,
-            erased=False,
-            carried_out=False,
-            confirmed_at=None,
+            state=_direct_state(direct, request := requests.get((direct.name, direct.place, direct.purpose_id))),
+            erased=request is not None and request.erase,
+            carried_out=True,
+            confirmed_at=request.done_at if request and direct.asked_at else None,
         )
         for direct in DirectDisclosure.objects.filter(profile__in=profiles)
     ]
     return sorted(found, key=lambda each: each.last_at, reverse=True)
+
+
+def _direct_state(direct: DirectDisclosure, request: ManualRequest | None) -> State:
+    """Return the state of what a look-up, an application or a rule disclosed; only of a rule deletion is asked for."""
+    if direct.kind != DirectDisclosure.Kind.RULE_HOST:
+        return State.SENT
+    if direct.asked_at is None:
+        return State.ATTEMPTED  # recorded before it left
+    if request is None:
+        return State.REMOVING  # by a destination
+    return State.REMOVED if request.done_at else State.FAILED  # staff must ask
 
 
 def is_carried_out(disclosure: Disclosure) -> bool:

@@ -175,6 +175,9 @@ class DirectDisclosure(models.Model):
     attributes = models.JSONField(default=list)
     first_at = models.DateTimeField(default=clock.now)
     last_at = models.DateTimeField(default=clock.now)
+    asked_at = models.DateTimeField(
+        null=True, blank=True
+    )  # of a rule's: deletion was asked for since (`manual_requests`)
 
     class Meta:
         constraints = [
@@ -185,3 +188,28 @@ class DirectDisclosure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} to {self.key}"
+
+
+class ManualRequest(models.Model):
+    """A request to delete a customer that staff carry on: no way leads from here to the service that a rule called.
+
+    `name`, `place`, `purpose` and `attributes` are those of the disclosure. `match` is what the service may know the customer by,
+    encrypted, kept until it is done. `erase`: the customer is erased here; `erasure` is the number of the proof.
+    """
+
+    profile = models.ForeignKey(
+        Profile, null=True, blank=True, on_delete=models.SET_NULL, related_name="manual_requests"
+    )
+    name = models.CharField(max_length=128)
+    place = models.CharField(max_length=255, blank=True)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    attributes = models.JSONField(default=list)
+    match = EncryptedJSONField(default=dict)
+    erase = models.BooleanField(default=False)
+    erasure = models.UUIDField(null=True, blank=True, db_index=True)
+    asked_at = models.DateTimeField(default=clock.now)
+    done_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    done_by = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'done' if self.done_at else 'open'}"

@@ -21,6 +21,7 @@ from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, 
 from regulars.consent.models import Erasure, JournalEntry, Retention
 from regulars.consent.suppressions import suppress_erased
 from regulars.destinations.disclosures import queue_erasure_requests
+from regulars.destinations.manual_requests import request_erasures
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.contacts import facts_with, profiles_without_account, proved_contacts
@@ -77,6 +78,7 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     erasure.identifiers = sorted({fingerprint(each) for each in refused})  # some differ in case alone
     refuse_identifiers(erasure.identifiers, erasure.at)
     erasure.profiles = [each.pk for each in profiles]
+    request_erasures(profiles, erasure.pk)
     erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
     revoke_for_erasure(profiles, erasure.pk)
     suppress_erased(profiles)

@@ -88,6 +88,7 @@ EXITS = (
         LIVE,
         (
             "destinations/follow.py",
+            "destinations/manual_requests.py",
             "destinations/message.py",
             "destinations/update_requests.py",
             "usecases/deliver.py",

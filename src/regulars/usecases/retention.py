@@ -24,7 +24,8 @@ from regulars.consent.models import ConsentEvent, ErasedIdentifier, JournalEntry
 from regulars.consent.status import ConsentStatus
 from regulars.destinations.deletion_requests import give_up
 from regulars.destinations.disclosures import GIVEN_UP
-from regulars.destinations.models import Delivery, Disclosure
+from regulars.destinations.manual_requests import give_up_manually
+from regulars.destinations.models import Delivery, Disclosure, ManualRequest
 from regulars.enrichment.models import Lookup, SourceDay
 from regulars.events.models import Event, InboxItem, Rejection, SourceCount
 from regulars.profiles.find import customers
@@ -93,6 +94,21 @@ def _refusals(profiles: Sequence[Profile], before: dt.datetime) -> dict[int, lis
     for profile, merged_into, purpose, at in events.values_list("profile", "profile__merged_into", "purpose", "at"):
         found.setdefault(merged_into or profile, []).append((purpose, at))
     return found
+
+
+def _unconfirmed(before: dt.datetime) -> Iterator[QuerySet[Model]]:
+    """Yield portions of the requests about erased customers that no destination and no member of staff confirmed."""
+    asked = Disclosure.objects.filter(profile=None, erase=True, asked_at__lt=before)
+    yield from _first_portions(asked.exclude(Q(state=Disclosure.State.REMOVED) | Q(error=GIVEN_UP)))
+    by_hand = ManualRequest.objects.filter(profile=None, done_at=None, asked_at__lt=before)
+    yield from _first_portions(by_hand.exclude(done_by=GIVEN_UP))
+
+
+def _proofs_of_removal(before: dt.datetime) -> Iterator[QuerySet[Model]]:
+    """Yield portions of what was deleted elsewhere, by destinations and by hand."""
+    removed = Disclosure.objects.filter(profile=None, state=Disclosure.State.REMOVED, confirmed_at__lt=before)
+    yield from _first_portions(removed)
+    yield from _first_portions(ManualRequest.objects.filter(profile=None, done_at__lt=before))
 
 
 def _visitors(before: dt.datetime) -> QuerySet[Profile]:
@@ -189,16 +205,18 @@ KINDS: dict[str, DataKind] = {
         "What destinations that did not confirm know erased customers by",
         365,
         "time to reach a destination and ask again",
-        lambda before: Disclosure.objects.filter(profile=None, erase=True, asked_at__lt=before).exclude(
-            Q(state=Disclosure.State.REMOVED) | Q(error=GIVEN_UP)
+        lambda before: _unconfirmed(before),
+        lambda rows, before: (
+            give_up_manually(ManualRequest.objects.filter(pk__in=rows.values("pk")))
+            if rows.model is ManualRequest
+            else give_up(Disclosure.objects.filter(pk__in=rows.values("pk")))
         ),
-        lambda rows, before: give_up(Disclosure.objects.filter(pk__in=rows.values("pk"))),
     ),
     "removed_disclosures": DataKind(
         "Proofs that a destination deleted an erased customer",
         1095,
         "until claims lapse; they name no customer",
-        lambda before: Disclosure.objects.filter(profile=None, state=Disclosure.State.REMOVED, confirmed_at__lt=before),
+        lambda before: _proofs_of_removal(before),
     ),
     "ended_grants": DataKind(
         "Requests to providers to end a grant",

@@ -94,6 +94,9 @@ TABLES: dict[str, StorePeriod] = {
     "destinations.Disclosure": StorePeriod(
         Ends.RETENTION, ("deletion_requests", "removed_disclosures"), "of a customer who is not erased: with them"
     ),
+    "destinations.ManualRequest": StorePeriod(
+        Ends.RETENTION, ("deletion_requests", "removed_disclosures"), "of a customer who is not erased: until they are"
+    ),
     "enrichment.Lookup": _kind("lookups"),
     "enrichment.Reliability": _never("one row for each source and attribute"),
     "enrichment.SourceDay": _kind("day_counts"),

@@ -32,6 +32,7 @@ from regulars.consent.record import repeat_all as repeat_decisions
 from regulars.consent.refresh import refresh_all_views
 from regulars.consent.view import has_outdated_views
 from regulars.destinations.follow import follow_disclosures
+from regulars.destinations.manual_requests import follow_rule_calls
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
 from regulars.events.own_events import OwnEvent
@@ -130,6 +131,8 @@ class _Unit:
             self._queue_spread()
         if changed := self._customers(self.changed):
             follow_disclosures(changed)
+            if self.journal.decisions or self.closed:  # only these close a purpose
+                follow_rule_calls(changed)
 
     def _queue_spread(self) -> None:
         """Queue `usecases.same_person` for customers with anything to carry on: mostly one read, of few profiles."""

@@ -23,7 +23,7 @@ from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
 from regulars.destinations.disclosures import is_carried_out
-from regulars.destinations.models import Disclosure
+from regulars.destinations.models import Disclosure, ManualRequest
 from regulars.events.models import Event
 from regulars.events.read import happened
 from regulars.interfaces.pages.response_policy import page
@@ -199,6 +199,14 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
                 each.confirmed_at,
             )
             for each in disclosures
+        ]
+        + [
+            (
+                each.name,
+                labels.disclosure("removed" if each.done_at else "failed", erased=True, carried_out=True),
+                each.done_at,
+            )
+            for each in ManualRequest.objects.filter(erasure=number).order_by("pk")
         ],
     }
     return render(request, "account/erased.html", context)

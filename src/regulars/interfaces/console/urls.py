@@ -100,6 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("privacy/record.json", record_of_processing.record_json),
     path("privacy/consents/import", privacy.import_list),
     path("privacy/retention", privacy.retention),
+    path("privacy/requests/<int:number>/done", privacy.request_done),
     path("privacy/purposes/<slug:key>", privacy.purpose),
     path("destinations", destinations.destinations),
     path("destinations/new", destinations.destination),

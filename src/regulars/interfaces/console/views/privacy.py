@@ -22,7 +22,8 @@ from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice,
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link
 from regulars.destinations.disclosures import is_carried_out
-from regulars.destinations.models import Disclosure
+from regulars.destinations.manual_requests import finish_request
+from regulars.destinations.models import Disclosure, ManualRequest
 from regulars.oauth.authorization_request import DEFAULT_LIFETIME, FRONT_CHANNEL_LIFETIME
 from regulars.oauth.tokens import ID_TOKEN_LIFETIME
 from regulars.profiles.learn import WHY_REFUSED
@@ -40,6 +41,7 @@ from ..pages import NO_ROLE, done, downloads, staff_page
 ROLE = "admin"
 SHOWN = 50
 HOME = "/console/privacy"
+LARGEST_ID = 2**63 - 1
 LARGEST_LIST = 1_000_000  # bytes; it is read within the request
 Action = ConsentEvent.Action
 
@@ -99,6 +101,15 @@ def import_list(request: HttpRequest) -> HttpResponse:
     return done(
         request, HOME, "consents.imported", uploaded.name or "", sentence, recorded=result.recorded, known=result.known
     )
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def request_done(request: HttpRequest, number: int) -> HttpResponse:
+    """Mark a request to a service that a rule called as carried out."""
+    assert isinstance(request.user, Account)
+    row = finish_request(min(number, LARGEST_ID), f"staff:{request.user.key}")
+    return done(request, HOME, "manual_request.done", row.name, f"{row.name} is marked as done.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -201,6 +212,8 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
             for each in Purpose.objects.filter(active=True).order_by("key")
         ],
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
+        "manual": list(ManualRequest.objects.filter(done_at=None).select_related("profile").order_by("id")[:SHOWN]),
+        "manual_count": ManualRequest.objects.filter(done_at=None).count(),
         "downloads": downloads(),
         "guesses": guesses,
         "kinds": [(key, kind.label, kept[key], _help_of(key, kind, waiting.get(key))) for key, kind in KINDS.items()],
@@ -242,12 +255,13 @@ def _erasure(erasure: Erasure) -> dict[str, object]:
     networks = UpstreamRevocation.objects.filter(erasure=erasure.pk)
     answered = disclosures.filter(state=Disclosure.State.REMOVED).select_related("destination")
     carried_out = sum(map(is_carried_out, answered))
+    manual = ManualRequest.objects.filter(erasure=erasure.pk)
     return {
         "erasure": erasure,
         "rows": sum(before - after for before, after in erasure.removed.values()),
-        "confirmed": carried_out,
+        "confirmed": carried_out + manual.exclude(done_at=None).count(),
         "received": len(answered) - carried_out,
-        "open": disclosures.exclude(state=Disclosure.State.REMOVED).count(),
+        "open": disclosures.exclude(state=Disclosure.State.REMOVED).count() + manual.filter(done_at=None).count(),
         "networks": networks.count(),
         "left": networks.filter(state__in=(UpstreamRevocation.State.WAITING, UpstreamRevocation.State.FAILED)).count(),
     }
