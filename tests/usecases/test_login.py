@@ -7,6 +7,7 @@ import logging
 from functools import partial
 
 import pytest
+from tests.base.jobs.test_deadlocks import deadlock
 from tests.mmdb import write_database
 
 from regulars.base.client_network import stored_ip
@@ -329,3 +330,27 @@ def test_enabled_sources_are_queued_after_a_login_and_not_after_a_silent_one(chi
 
     assert before == 0
     assert [job.payload["source"] for job in Job.objects.filter(kind="enrich")] == ["email"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("writes", [True, False])
+def test_login_that_meets_a_deadlock_begins_its_transaction_again_and_counts_once(chika, shop, writes):
+    if writes:
+        script = "function (u, c, cb) { auth0.users.updateUserMetadata(u.user_id, {size: 'M'}); cb(null, u, c); }"
+        save_rule("Writes", script=script)
+    tried = []
+
+    def issue(decision):
+        tried.append(decision)
+        if len(tried) == 1:
+            raise deadlock()
+        return decision
+
+    login = Login(chika, shop, visit(), ["openid"], LoginProgress())
+    assert isinstance(log_in(login, issue), TokenDecision)
+
+    chika.refresh_from_db()
+    assert len(tried) == 2
+    assert chika.logins_count == 1
+    assert [event.name for event in timeline(chika.pk)].count("Signed In") == 1
+    assert chika.document.get("user_metadata", {}) == ({"size": "M"} if writes else {})

@@ -20,6 +20,7 @@ from django.db.models import Q
 from regulars.base import clock
 from regulars.base.configuration.versioned_cache import VersionedCache, one_version
 from regulars.base.crypto import fingerprint
+from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.errors import DomainError
 
 from .counts import add_counts
@@ -140,6 +141,7 @@ class Inbox:
         self.loop.call_soon_threadsafe(_answer, group, fault, refused)
 
 
+@repeat_after_deadlock
 def keep(group: Sequence[InboxRequest], unknown_keys: UnknownKeys) -> list[InboxRequest]:
     """Write a group in one transaction. Returns the requests in which a browser sent a server's key: they are not kept."""
     now = connection.ops.adapt_datetimefield_value(clock.now())  # once, in the format of the ORM

@@ -6,14 +6,17 @@ No interface shows a page of Django's own: the APIs answer JSON, the console and
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from bs4 import BeautifulSoup, Tag
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_noop
 
+from regulars.base.db.deadlocks import is_deadlock
 from regulars.base.errors import Unavailable
 from regulars.interfaces.console.pages import CONTENT_SECURITY_POLICY, error_page, is_staff, local_address
 from regulars.interfaces.http_api.error_responses import ApiError, error_response
@@ -88,8 +91,11 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    raised = sys.exc_info()[1]
+    # After a deadlock nothing of the transaction was kept, and the same request may succeed now.
+    status = 503 if isinstance(raised, OperationalError) and is_deadlock(raised) else 500
     try:
-        return _error(request, 500, FAILED)
+        return _error(request, status, FAILED)
     except Exception:  # the cause of the first failure, such as a lost database, can also stop the error page
         return HttpResponse(BARE, status=500)
 

@@ -52,6 +52,7 @@ _OF_POSTGRESQL = {  # by the first characters of SQLSTATE
     "42P01": ("not_set_up", "Tables are missing. Run `regulars setup`."),
     "42703": ("not_set_up", "Columns are missing. Run `regulars setup`."),
     "XX": ("database_damaged", "The database is damaged. Restore a backup."),
+    "40P01": ("database_busy", "Others write the same at this moment. Try again."),
     "55P03": ("database_busy", "Another process writes to the database for too long. Try again."),
 }
 

@@ -244,10 +244,17 @@ def fill_views() -> int:
     together: dict[dt.datetime, list[int]] = {}
     for view in due:
         together.setdefault(view.refreshed_at, []).append(view.pk)
+    confirmed = 0
     with transaction.atomic():
         for refreshed_at, ids in together.items():
-            PermittedView.objects.filter(pk__in=ids, refreshed_at=refreshed_at).update(lake_at=now)
-    return len(due)
+            # One that another transaction has is about to change. To wait for it could be a deadlock, so it stays due.
+            unchanged = skip_locked(PermittedView.objects.filter(pk__in=ids, refreshed_at=refreshed_at).order_by("pk"))
+            confirmed += PermittedView.objects.filter(pk__in=list(unchanged.values_list("pk", flat=True))).update(
+                lake_at=now
+            )
+        if confirmed < len(due):
+            queue_lake_fill()
+    return confirmed
 
 
 def wipe_log() -> None:

@@ -20,6 +20,7 @@ from django.db.models import Q
 from regulars.base import clock
 from regulars.base.client_network import stored_ip
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
+from regulars.base.db.deadlocks import is_deadlock, repeat_after_deadlock
 from regulars.base.text import storable
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
@@ -122,12 +123,19 @@ def _write_and_issue(
         return stopped if stopped else _ask_and_issue(login, issue, started)
     done: list[T | InteractionRequired | Denied] = []
     committed: list[bool] = []
-    try:
+
+    @repeat_after_deadlock
+    def write() -> None:
+        login.progress = progress
+        done.clear()
         with changes(login.profile, "rules") as c:
             transaction.on_commit(lambda: committed.append(True))
             write_for_rules(login.profile, outcome)
             c.refresh_views()  # for the choice of a question
             done.append(stopped if stopped else _ask_and_issue(login, issue, started))
+
+    try:
+        write()
         return done[0]
     except Exception:
         log.exception("writes of rules about profile %s failed; the login continues", login.profile.pk)
@@ -142,10 +150,17 @@ def _ask_and_issue(
 ) -> T | InteractionRequired | Denied:
     if stopped := _run(BEFORE_COMMIT, login, started):
         return stopped
-    with transaction.atomic():
+    progress = login.progress
+
+    @repeat_after_deadlock
+    @transaction.atomic
+    def commit() -> T:
+        login.progress = progress
         _run(IN_COMMIT, login)
         assert login.decision is not None
         return issue(login.decision)
+
+    return commit()
 
 
 def renew(login: Login) -> TokenDecision | Denied:
@@ -370,8 +385,8 @@ def _run_step(step: Step, login: Login, used: float) -> Stopped:
     started = time.monotonic()
     try:
         stopped = STEPS[step](login)
-    except Exception:
-        if step not in OPTIONAL:
+    except Exception as fault:
+        if step not in OPTIONAL or is_deadlock(fault):  # a deadlock ended the whole transaction, which begins again
             raise
         log.exception("login step %s failed for profile %s; the login continues", step, login.profile.pk)
         return None

@@ -14,6 +14,7 @@ from typing import Any
 from django.db import DatabaseError, DataError, connection, transaction
 
 from regulars.base import clock
+from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.db.sqlite.base import is_wanted_by_others
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.consent.view import COLLECTED_FOR
@@ -48,6 +49,7 @@ TIME_SLICE = 0.1  # seconds of a transaction over the inbox; on SQLite it ends e
 CHUNK = 50
 
 
+@repeat_after_deadlock
 def process_inbox() -> int:
     """Turn waiting messages into events for about `TIME_SLICE` seconds. Returns how many were processed.
 

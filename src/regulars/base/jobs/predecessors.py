@@ -8,15 +8,17 @@ they look, so that neither misses what the other one writes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Model, QuerySet
 from django.utils import timezone
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 
 from .models import OPEN, READY, Job
 
+Row = TypeVar("Row", bound=Model)
 PUT_ASIDE = 200  # jobs at once
 
 
@@ -63,8 +65,8 @@ def bring_back_forgotten() -> int:
     return sum(bring_back([key]) for key in list(aside.filter(pk__in=firsts).values_list("key", flat=True)))
 
 
-def skip_locked(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """Lock rows, without those that another worker has. SQLite, which cannot, has one writer at a time already."""
+def skip_locked(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Lock rows, without those that another transaction has. SQLite, which cannot, has one writer at a time already."""
     if connection.features.has_select_for_update_skip_locked:
-        return jobs.select_for_update(skip_locked=True)
-    return jobs
+        return rows.select_for_update(skip_locked=True)
+    return rows

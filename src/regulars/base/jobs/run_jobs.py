@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
+from regulars.base.db.deadlocks import is_deadlock
 
 from .models import FINISHED, READY, Job, PeriodicTask, Queue
 from .predecessors import bring_back, has_predecessor, put_aside, skip_locked
@@ -51,6 +52,7 @@ SELECT named.queue, (
 ) FROM named WHERE named.queue IS NOT NULL
 """  # noqa: S608 - of constants
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds
+AFTER_DEADLOCK = 1.0  # seconds
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -159,7 +161,9 @@ def run_job(job: Job) -> None:
         _postpone(job, registered, str(reason), reason.after, counts=reason.counts)
     except Exception as fault:
         log.warning("job %s (%s) failed: %s", job.pk, job.kind, type(fault).__name__, exc_info=True)
-        _postpone(job, registered, f"{type(fault).__name__}: {fault}")
+        # A deadlock is no fault of the job, however often it meets one.
+        again = AFTER_DEADLOCK * random.uniform(0.5, 1.5) if is_deadlock(fault) else None  # noqa: S311
+        _postpone(job, registered, f"{type(fault).__name__}: {fault}", again, counts=again is None)
     return None
 
 
