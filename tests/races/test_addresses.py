@@ -15,10 +15,13 @@ SIGN_UPS = """
 import django, json, sys
 django.setup()
 from django.core import signing
+from regulars.accounts.rate_limits import Attempt
 from regulars.usecases.account_mails import SALT
 from regulars.usecases.password_login import begin_signup
 emails = sys.argv[2:]
-print(json.dumps([signing.dumps(begin_signup(each, sys.argv[1], "").pk, salt=SALT) for each in emails]))
+attempts = [Attempt("signup", each, f"192.0.2.{number}") for number, each in enumerate(emails)]
+begun = [begin_signup(each, each.subject, sys.argv[1], "") for each in attempts]
+print(json.dumps([signing.dumps(each.pk, salt=SALT) for each in begun]))
 """
 
 

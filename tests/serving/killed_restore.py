@@ -11,8 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - after set-up, as are models
 from django.db import connection  # noqa: E402
+from tests.serving.killing import forked  # noqa: E402
 
 from regulars.base.db import usable_database  # noqa: E402
 from regulars.operations import backup, scratch  # noqa: E402
@@ -70,21 +69,6 @@ def killed_after(owner: Any, name: str, number: int) -> None:
         return result
 
     setattr(owner, name, call)
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Do it in a child. Returns the number of the signal that ended it, or its exit code as a negative number."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
 
 
 def state() -> dict[str, Any]:

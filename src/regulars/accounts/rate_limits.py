@@ -95,9 +95,28 @@ LIMITS = {
 
 
 def count_attempt(attempt: Attempt) -> None:
-    """Count one attempt for good; `TooManyAttempts` when a limit is reached. Commits by itself."""
+    """Count one attempt for good; `TooManyAttempts` when a limit is reached. Commits by itself, outside a transaction."""
     windows = _windows(attempt)
     if refused := _take(windows, under_way=False):
+        raise _too_many(refused)
+
+
+@contextmanager
+def counting(attempt: Attempt) -> Iterator[None]:
+    """Count one attempt in one transaction with what the block writes; `TooManyAttempts` when a limit is reached.
+
+    So a mail is counted if and only if it is queued, also when this process is killed.
+    """
+    with transaction.atomic():
+        count_attempt(attempt)
+        yield
+
+
+def refuse_exhausted(attempt: Attempt) -> None:
+    """Raise `TooManyAttempts` when a limit is reached, without counting: before what costs more than to look."""
+    windows = {each.key: each for each in _windows(attempt)}
+    counts = AttemptCount.objects.filter(key__in=windows).values_list("key", "count")
+    if refused := [_Refused(windows[key], may_pass=False) for key, count in counts if count >= windows[key].limit.most]:
         raise _too_many(refused)
 
 

@@ -38,7 +38,7 @@ from regulars.profiles.find import accounts_of_address, canonical_profile, is_em
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
-from .mail_message import Part, Sender, isolated, write_mail
+from .mail_message import Part, Sender, isolated, new_mail_id, write_mail
 from .restrict import LIFTING, mark_informed
 
 log = logging.getLogger("regulars.mail")
@@ -115,6 +115,7 @@ class MailJob(TypedDict, total=False):
 
     language: str
     app: str
+    id: str  # of the mail: the same however often it is sent; none in jobs of earlier versions
     pending: int
     email: str
     next: str
@@ -179,7 +180,8 @@ def address_of(account: Account) -> str:
 
 
 def _enqueue(job: str, **payload: Any) -> None:
-    enqueue(job, {"app": current_app.get(), **payload, "language": page_language.get()}, queue=QUEUE)
+    common = {"language": page_language.get(), "id": new_mail_id()}
+    enqueue(job, {"app": current_app.get(), **payload, **common}, queue=QUEUE)
 
 
 def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]], None]:
@@ -259,14 +261,14 @@ def send_signup(payload: MailJob) -> None:
             Part(_("Sign in, or choose a new password:"), _link("/login"), _("Sign in")),
             Part(_("It was not you? Then do nothing. Nothing was changed.")),
         ]
-        _send(pending.email, _("You already have an account"), parts, sender)
+        _send(payload, pending.email, _("You already have an account"), parts, sender)
     else:
         parts = [
             Part(_("A sign-up with %(email)s at %(site)s was started, we think by you.") % names),
             Part(_("Open this link to finish. It works for a day:"), signup_link(pending), _("Finish your sign-up")),
             Part(_("It was not you? Then do nothing. Without the link no account is made.")),
         ]
-        _send(pending.email, _("Finish your sign-up"), parts, sender)
+        _send(payload, pending.email, _("Finish your sign-up"), parts, sender)
 
 
 @handles(RESET, ATTEMPTS, non_transactional=True)
@@ -287,7 +289,7 @@ def send_reset(payload: MailJob) -> None:
         ),
         Part(_("It was not you? Then do nothing. Your password stays as it is.")),
     ]
-    _send(account.email, _("Choose a new password"), parts, sender)
+    _send(payload, account.email, _("Choose a new password"), parts, sender)
 
 
 @handles(NOTICE, ATTEMPTS, non_transactional=True)
@@ -308,7 +310,7 @@ def send_notice(payload: MailJob) -> None:
         Part(_("When: %(at)s") % {"at": _written(payload["at"])}),
         Part(advice, _link("/me/security"), _("Password, second factor and devices")),
     ]
-    _send(to, _(subject), parts, _sender(payload))
+    _send(payload, to, _(subject), parts, _sender(payload))
 
 
 def lifting_address(profile: Profile) -> str:
@@ -332,7 +334,7 @@ def send_lifting(payload: MailJob) -> None:
         Part(_("Reason: %(reason)s") % {"reason": isolated(found.lift_reason)}),
         Part(_("You do not agree? Keep it restricted here:"), _link("/me") + "#restriction", _("Your data")),
     ]
-    if _send(to, _("The restriction of your data will be lifted"), parts, _sender(payload)):
+    if _send(payload, to, _("The restriction of your data will be lifted"), parts, _sender(payload)):
         mark_informed(found)
 
 
@@ -341,7 +343,7 @@ def send_lifting(payload: MailJob) -> None:
 def send_code(payload: MailJob) -> None:
     """Make the code and mail it: it exists from here on, and in clear text in the mail alone."""
     expected = EmailCode.objects.filter(pk=payload["code"]).first()
-    if expected is None:
+    if expected is None or expected.used_at:  # used: the worker was killed after it had sent the mail
         return
     digits, secret = mailed_codes.write(expected)
     link = _link("/code/open", link=secret)
@@ -353,7 +355,7 @@ def send_code(payload: MailJob) -> None:
             once,
             Part(_("It was not you? Then do nothing.")),
         ]
-        _send(expected.email, _("Your sign-in link"), parts, sender)
+        _send(payload, expected.email, _("Your sign-in link"), parts, sender)
         return
     or_link = _("It works for ten minutes, once. Or open this link in the browser in which you began:")
     parts = [
@@ -362,7 +364,7 @@ def send_code(payload: MailJob) -> None:
         Part(or_link, link, _("Sign in")) if payload["template"] == "code_and_link" else once,
         Part(_("It was not you? Then do nothing, and share the code with no one.")),
     ]
-    _send(expected.email, _("Your sign-in code"), parts, sender)
+    _send(payload, expected.email, _("Your sign-in code"), parts, sender)
 
 
 def _link(path: str, **query: str) -> str:
@@ -377,14 +379,14 @@ def _written(at: str) -> str:
         return at
 
 
-def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> bool:
-    """Send one mail. Returns whether the server accepted it. An address that the mail server refuses for good is no fault of ours: anyone may enter one.
+def _send(job: MailJob, to: str, subject: str, parts: list[Part], sender: Sender) -> bool:
+    """Send the mail of a job. Returns whether the server accepted it. An address that the mail server refuses for good is no fault of ours: anyone may enter one.
 
     While the server is down, each mail may hold a thread of the worker until it gives up waiting. So no other is tried
     meanwhile.
     """
     try:
-        write_mail(to, subject, parts, sender).send()
+        write_mail(to, subject, parts, sender, job.get("id", "")).send()
     except Invalid as refused:
         log.warning("mail_not_sent: the mail server refused the address for good (%s)", refused.code)
         return False

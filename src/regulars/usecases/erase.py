@@ -70,8 +70,6 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     profiles = person.profiles
     _delete_contacts_of_others(person)
     names = names_of(profiles)
-    # Before the lists of the home folder: what they lack is copied later, and only this transaction knows the names.
-    transaction.on_commit(lambda: delete_mails(names) and None)
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
     refused = identifiers_of(profiles) if asked_by != RETENTION and days_kept(ERASED_IDS) != 0 else ()
@@ -83,6 +81,8 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     revoke_for_erasure(profiles, erasure.pk)
     suppress_erased(profiles)
     _finish(erasure, [profiles], names, keep_events=keep_events)
+    # Before the commit: a process that is killed after it would leave them for ever, as the names are known to this transaction alone.
+    delete_mails(names)
     return erasure
 
 

@@ -5,6 +5,7 @@ A mail loads nothing when it is opened: no picture, no font, no style sheet. So 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from email.utils import formataddr, parseaddr
 from urllib.parse import urljoin, urlsplit
@@ -75,8 +76,16 @@ def dark(of: Branding) -> Colours:
     return Colours(palette.accent, palette.on_accent, palette.link, page, branding.CARD_DARK, "#e2e8f0", "#a3b1c6")
 
 
-def write_mail(to: str, subject: str, parts: list[Part], sender: Sender) -> EmailMultiAlternatives:
-    """Return the mail in the language that is active."""
+def new_mail_id() -> str:
+    return uuid.uuid4().hex
+
+
+def write_mail(to: str, subject: str, parts: list[Part], sender: Sender, mail_id: str = "") -> EmailMultiAlternatives:
+    """Return the mail in the language that is active.
+
+    `mail_id` becomes its Message-ID. A worker that is killed between the mail server's yes and its own record sends the mail
+    again: by the id the receiving side knows that it is the same one. Empty: one of its own.
+    """
     bidi = translation.get_language_bidi()
     legal = ((_("Terms"), sender.branding.terms), (_("Privacy"), sender.branding.privacy))
     context = {
@@ -101,6 +110,7 @@ def write_mail(to: str, subject: str, parts: list[Part], sender: Sender) -> Emai
             # RFC 8058: the button of the mail program. It ends advertising; codes and notices of the account still come.
             "List-Unsubscribe": f"<{link_of_address(to)}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            **({"Message-ID": f"<{mail_id}@{urlsplit(settings.PUBLIC_URL).hostname}>"} if mail_id else {}),
         },
     )
     mail.attach_alternative(render_to_string("accounts/mail/message.html", context), "text/html")

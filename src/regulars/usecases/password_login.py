@@ -15,6 +15,7 @@ from regulars.accounts import passwords
 from regulars.accounts.hashes import hash_password
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.addresses import EarlierAccess, Shown
+from regulars.accounts.rate_limits import Attempt, counting, refuse_exhausted
 from regulars.base.errors import Conflict
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.connections.models import Connection
@@ -54,18 +55,25 @@ def signup_problems(email: str, password: str) -> dict[str, str]:
     return problems
 
 
-@transaction.atomic
-def begin_signup(email: str, password: str, onward: str, answers: dict[str, Any] | None = None) -> PendingSignup:
-    """Save a sign-up that the link in the mail finishes. `answers` is `{"source", "values"}`: what an app's form asked."""
-    PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
-    pending = PendingSignup.objects.create(
-        email=email,
-        password=hash_password(password),
-        onward=onward,
-        answers=answers or {},
-        expires_at=timezone.now() + SIGNUP_LIVES,
-    )
-    mail_signup_link(pending)
+def begin_signup(
+    attempt: Attempt, email: str, password: str, onward: str, answers: dict[str, Any] | None = None
+) -> PendingSignup:
+    """Save a sign-up that the link in the mail finishes. `answers` is `{"source", "values"}`: what an app's form asked.
+
+    Raises `TooManyAttempts`.
+    """
+    refuse_exhausted(attempt)
+    hashed = hash_password(password)  # outside the transaction: on SQLite every other writer would wait for it
+    with counting(attempt):
+        PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
+        pending = PendingSignup.objects.create(
+            email=email,
+            password=hashed,
+            onward=onward,
+            answers=answers or {},
+            expires_at=timezone.now() + SIGNUP_LIVES,
+        )
+        mail_signup_link(pending)
     return pending
 
 

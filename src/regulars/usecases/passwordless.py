@@ -1,4 +1,4 @@
-"""Passwordless login: find or create the account of an address that a code or a link in a mail has proved."""
+"""Passwordless login: mail a code, and find or create the account of an address that a code or a link in a mail has proved."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from regulars.accounts.models import Account
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown
+from regulars.accounts.proofs.models import EmailCode
+from regulars.accounts.rate_limits import Attempt, counting
 from regulars.base.errors import Conflict, Invalid
+from regulars.clients.models import Client
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.sign_in import account_block
 
+from .account_mails import mail_code
 from .complete_social_login import sign_up, verify_email
 
 
@@ -23,6 +28,20 @@ class PasswordlessLogin:
 
     account: Account
     ended: tuple[EarlierAccess, ...] = ()
+
+
+def mail_new_code(
+    attempt: Attempt, template: str, *, client: Client | None = None, browser: str = "", onward: str = ""
+) -> EmailCode:
+    """Count the attempt, store a code for its address and queue the mail, all or nothing. Arguments as of `mailed_codes.expect`.
+
+    Raises `TooManyAttempts`.
+    """
+    with counting(attempt):
+        expected = mailed_codes.expect(attempt, client=client, browser=browser, onward=onward)
+        mail_code(expected, template)
+    mailed_codes.end_surplus(expected.email)
+    return expected
 
 
 @transaction.atomic

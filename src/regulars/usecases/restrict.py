@@ -22,6 +22,7 @@ from regulars.profiles.contacts import holders_of
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.models import Profile
 
+from .mail_message import new_mail_id
 from .refuse_consent import PORTION, UNTIL_COMMITTED
 from .unit_of_work import Changes, changes
 
@@ -133,7 +134,9 @@ def announce_lifting(
         found.lifts_at = clock.now() + NOTICE if informed else None
         found.save()
         if not informed:
-            enqueue(LIFTING, {"restriction": found.pk}, queue="mail")  # in the language of its reader, not of staff
+            enqueue(
+                LIFTING, {"restriction": found.pk, "id": new_mail_id()}, queue="mail"
+            )  # in the language of its reader, not of staff
     return found
 
 

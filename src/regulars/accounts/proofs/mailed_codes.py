@@ -6,13 +6,12 @@ Wrong guesses at all codes of an address are counted together by `rate_limits` (
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from regulars.base.crypto import fingerprint, random_secret
+from regulars.base.crypto import fingerprint
 from regulars.base.email_address import canonical_email
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
@@ -36,13 +35,12 @@ def expect(attempt: Attempt, *, client: Client | None = None, browser: str = "",
     """Store a code for the address of `attempt`. `browser` is the secret of the browser that asked.
 
     It replaces the code that the same IP address or known browser asked for before, and no other: an attacker who asks for
-    codes ends none that the customer waits for. Of one address at most `MOST_ALIVE` are good at once; those of known
-    browsers stay the longest.
+    codes ends none that the customer waits for. The caller commits, and then calls `end_surplus`.
     """
     EmailCode.objects.filter(expires_at__lt=timezone.now()).delete()
     email, asker = _address(attempt.subject), _asker(attempt)
     EmailCode.objects.filter(email=email, client=client, asker=asker, used_at=None).update(expires_at=timezone.now())
-    made = EmailCode.objects.create(
+    return EmailCode.objects.create(
         email=email,
         client=client,
         browser=fingerprint(browser) if browser else "",
@@ -51,15 +49,26 @@ def expect(attempt: Attempt, *, client: Client | None = None, browser: str = "",
         onward=onward,
         expires_at=timezone.now() + LIVES,
     )
-    # After it was committed, so that of several at once the last one sees all of them.
+
+
+def end_surplus(email: str) -> None:
+    """Let at most `MOST_ALIVE` codes of an address be good at once; those of known browsers stay the longest.
+
+    After the newest was committed, so that of several at once the last one sees all of them.
+    """
     alive = _unused().filter(email=email).order_by("-asker_is_known", "-pk").values_list("pk", flat=True)
     EmailCode.objects.filter(pk__in=list(alive[MOST_ALIVE:])).update(expires_at=timezone.now())
-    return made
 
 
 def write(expected: EmailCode) -> tuple[str, str]:
-    """The digits and the secret of the link, known from here on to the mail alone."""
-    digits, secret = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", random_secret(43)
+    """The digits and the secret of the link, known from here on to the mail alone.
+
+    Both are made of the row with the server's key, so a mail that is sent again after a kill is the same mail.
+    """
+    row = f"{expected.pk}:{expected.expires_at.timestamp()}"
+    number = int(salted_hmac("regulars.proofs.digits", row, algorithm="sha256").hexdigest(), 16)
+    digits = f"{number % 10**DIGITS:0{DIGITS}}"
+    secret = salted_hmac("regulars.proofs.link", row, algorithm="sha256").hexdigest()
     hashes = {"code_hash": _hash(expected.pk, digits), "link_hash": fingerprint(secret)}
     EmailCode.objects.filter(pk=expected.pk).update(**hashes)
     return digits, secret

@@ -91,9 +91,10 @@ def sign_out_sessions(request: HttpRequest, account: Account) -> HttpResponse:
 @security_page(fresh=True)
 def remove_factor(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/remove`: the app or passkey with the number in `factor`."""
-    from_account = authenticator_codes.remove(account, number_of(request.POST.get("factor", "")))
-    if from_account is not None:
-        notify(account, "passkey_removed" if from_account.type == authenticator_codes.Kind.WEBAUTHN else "app_removed")
+    with transaction.atomic():  # no change without its notice
+        removed = authenticator_codes.remove(account, number_of(request.POST.get("factor", "")))
+        if removed is not None:
+            notify(account, "passkey_removed" if removed.type == authenticator_codes.Kind.WEBAUTHN else "app_removed")
     return HttpResponseRedirect(HERE)
 
 
@@ -157,12 +158,14 @@ def authenticator_app(request: HttpRequest, account: Account) -> HttpResponse:
         return _app_page(request, account, secret)
     try:
         with attempting(second_factor_attempt(request, account)) as place:
-            added = authenticator_codes.add_app(account, secret, request.POST.get("code", ""))
+            with transaction.atomic():
+                added = authenticator_codes.add_app(account, secret, request.POST.get("code", ""))
+                notify(account, "app_added")
             place.succeed()
     except DomainError as error:
         return _app_page(request, account, secret, error.message, 429 if error.code == "too_many_attempts" else 422)
     del request.session[SECRET]
-    return _added(request, account, added, "app_added")
+    return _added(request, account, added)
 
 
 @require_POST
@@ -177,11 +180,13 @@ def passkey_options(request: HttpRequest, account: Account) -> HttpResponse:
 def add_passkey(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/passkeys?next=`: save the created passkey under the name that the customer entered."""
     try:
-        added = passkeys.add(account, request.POST.get("credential", ""), request.POST.get("name", ""))
+        with transaction.atomic():
+            added = passkeys.add(account, request.POST.get("credential", ""), request.POST.get("name", ""))
+            notify(account, "passkey_added")
     except DomainError as error:
         context = {"title": gettext_noop("The passkey was not added"), "sentence": error.message, "login": HERE}
         return render(request, "pages/message.html", {**context, "back": gettext_noop("Back to security")}, status=422)
-    return _added(request, account, added, "passkey_added")
+    return _added(request, account, added)
 
 
 @require_http_methods(["GET", "POST"])
@@ -190,10 +195,11 @@ def recovery_codes(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/codes?next=`: the codes left; a POST makes ten new ones."""
     if request.method == "POST":
         try:
-            authenticator_codes.new_recovery_codes(account)
+            with transaction.atomic():
+                authenticator_codes.new_recovery_codes(account)
+                notify(account, "codes_made")
         except DomainError:
             return HttpResponseRedirect(HERE)
-        notify(account, "codes_made")
         return HttpResponseRedirect("/me/security/codes")
     context = {
         "codes": authenticator_codes.recovery_codes(account),
@@ -203,10 +209,9 @@ def recovery_codes(request: HttpRequest, account: Account) -> HttpResponse:
     return render(request, "account/recovery_codes.html", context)
 
 
-def _added(request: HttpRequest, account: Account, added: Authenticator, what: str) -> HttpResponse:
+def _added(request: HttpRequest, account: Account, added: Authenticator) -> HttpResponse:
     """Record the new factor as shown: it was used here and now, so this session has its second factor."""
     record_authentication(request, account, "mfa", id=added.pk, type=str(added.type))
-    notify(account, what)
     return HttpResponseRedirect("/me/security/codes?" + urlencode({"next": _next(request) or HERE}))
 
 

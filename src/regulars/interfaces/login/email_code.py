@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
-from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, attempting
 from regulars.base.crypto import random_secret
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.base.errors import DomainError, Unavailable
@@ -21,9 +21,8 @@ from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import shown_here
-from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
-from regulars.usecases.passwordless import passwordless_login
+from regulars.usecases.passwordless import mail_new_code, passwordless_login
 
 from .entry import enter_with_proof, onward
 
@@ -45,14 +44,13 @@ def ask_code(request: HttpRequest) -> HttpResponse:
     email = canonical_email(typed).lower()
     if not is_email_address(email):
         return _ask_page(request, typed, BAD_EMAIL, 422)
-    attempt = attempt_of(request, "code", email)
+    browser = request.COOKIES.get(COOKIE) or random_secret(43)
     try:
-        count_attempt(attempt)
+        expected = mail_new_code(
+            attempt_of(request, "code", email), "code_and_link", browser=browser, onward=onward(request)
+        )
     except TooManyAttempts as refused:
         return _ask_page(request, typed, refused.message, 429)
-    browser = request.COOKIES.get(COOKIE) or random_secret(43)
-    expected = mailed_codes.expect(attempt, browser=browser, onward=onward(request))
-    mail_code(expected, "code_and_link")
     response = HttpResponseRedirect(address("/code/enter", request, code=signing.dumps(expected.pk, salt=SALT)))
     response.set_cookie(
         COOKIE,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of
-from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, counting
 from regulars.base.email_address import readable_email
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION
@@ -41,10 +41,10 @@ def reset(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return render(request, "login/reset.html", context)
     try:
-        count_attempt(attempt_of(request, "reset", context["email"]))
+        with counting(attempt_of(request, "reset", context["email"])):
+            mail_reset_link(storable(context["email"][:254]), onward(request))
     except TooManyAttempts as refused:
         return render(request, "login/reset.html", {**context, "problem": refused.message}, status=429)
-    mail_reset_link(storable(context["email"][:254]), onward(request))
     return render(request, "login/reset_sent.html", context)
 
 

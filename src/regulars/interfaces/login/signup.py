@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts import passwords
 from regulars.accounts.hashes import matches
 from regulars.accounts.models import PendingSignup
-from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, attempting
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
 from regulars.interfaces.pages.attempts import attempt_of
@@ -43,10 +43,9 @@ def signup(request: HttpRequest) -> HttpResponse:
     if problems := signup_problems(email, password):
         return _page(request, email=typed, problems=problems, status=422)
     try:
-        count_attempt(attempt_of(request, "signup", email))
+        pending = begin_signup(attempt_of(request, "signup", email), email, password, onward(request))
     except TooManyAttempts as refused:
         return _page(request, email=typed, problems={"email": refused.message}, status=429)
-    pending = begin_signup(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
     context = {
         "email": readable_email(email),

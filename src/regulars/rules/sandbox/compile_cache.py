@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 
 FRESH = 3600.0  # seconds in which another process may still be about to load a file
+DRAFT = re.compile(r".+\.\d+\.\d+")  # of a process and a thread
 
 
 class EngineUnavailable(Exception):
@@ -22,7 +25,11 @@ def cached(name: str) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
+    """Write a file atomically. Drafts in its folder that killed processes left are deleted an hour later."""
+    for left in path.parent.iterdir():
+        with suppress(FileNotFoundError):  # another process renames or deletes it just now
+            if DRAFT.fullmatch(left.name) and time.time() - left.stat().st_mtime > FRESH:
+                left.unlink()
     draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     draft.write_bytes(content)
     draft.replace(path)

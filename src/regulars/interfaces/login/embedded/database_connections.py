@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, counting
 from regulars.base.email_address import canonical_email
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
@@ -37,8 +39,8 @@ def signup(call: EmbeddedRequest) -> HttpResponse:
         policy = problems["password"]
         raise EmbeddedLoginError("invalid_password", policy, name="PasswordStrengthError", policy=policy)
     answers = {"source": f"app:{call.client.pk}", "values": {**_names(call), **_metadata(call)}}
-    _count(call, "signup", email)
-    begin_signup(email, password, "/", answers if answers["values"] else {})
+    with _limited():
+        begin_signup(call.attempt("signup", email), email, password, "/", answers if answers["values"] else {})
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 
@@ -46,8 +48,8 @@ def signup(call: EmbeddedRequest) -> HttpResponse:
 def change_password(call: EmbeddedRequest) -> HttpResponse:
     email = call.text("email").strip()
     _refuse_connection(call)
-    _count(call, "reset", email)
-    mail_reset_link(storable(email[:254]), "/")
+    with _limited(), counting(call.attempt("reset", email)):
+        mail_reset_link(storable(email[:254]), "/")
     return HttpResponse(RESET_SENT)
 
 
@@ -73,8 +75,9 @@ def _metadata(call: EmbeddedRequest) -> dict[str, str]:
     return {f"user_metadata.{name}": str(storable(value)) for name, value in given.items() if value}
 
 
-def _count(call: EmbeddedRequest, action: str, email: str) -> None:
+@contextmanager
+def _limited() -> Iterator[None]:
     try:
-        count_attempt(call.attempt(action, email))
+        yield
     except TooManyAttempts as refused:
         raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, JsonResponse
 
 from regulars.accounts.proofs import mailed_codes
-from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, attempting
 from regulars.base.email_address import canonical_email
-from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
+from regulars.usecases.passwordless import mail_new_code
 
 from ..email_code import BAD_EMAIL
 from .request import LONGEST, EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
@@ -42,13 +42,11 @@ def start(call: EmbeddedRequest) -> HttpResponse:
         raise EmbeddedLoginError("bad.email", BAD_EMAIL)
     if send not in SENDS:
         raise EmbeddedLoginError("invalid_request", "send is link or code.")
-    attempt = call.attempt("code", email)
+    onward = _authorize(call) if send == "link" else ""
     try:
-        count_attempt(attempt)
+        mail_new_code(call.attempt("code", email), send, client=call.client, onward=onward)
     except TooManyAttempts as refused:
         raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused
-    expected = mailed_codes.expect(attempt, client=call.client, onward=_authorize(call) if send == "link" else "")
-    mail_code(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 
