@@ -19,6 +19,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds
 def record_failure(destination: Destination, fault: SendFailed) -> None:
     """Count a failure; from the third in a row the queue is paused, each time for twice as long.
 
+    Where the receiver asks for time (`Retry-After`), the queue is paused that long at once: it means every message.
+
     A message that the destination refuses (`permanent`) proves that it answers.
     """
     if fault.permanent:
@@ -27,10 +29,12 @@ def record_failure(destination: Destination, fault: SendFailed) -> None:
     more = OPENS_AT if fault.code == "timed_out" else 1
     Destination.objects.filter(pk=destination.pk).update(failures=F("failures") + more)
     failures = Destination.objects.values_list("failures", flat=True).get(pk=destination.pk)
+    pause = fault.after or 0.0
     if failures >= OPENS_AT:
-        pause = min(FIRST_PAUSE * 2.0 ** min(failures - OPENS_AT, 10), LONGEST_PAUSE)
+        pause = max(pause, min(FIRST_PAUSE * 2.0 ** min(failures - OPENS_AT, 10), LONGEST_PAUSE))
         until = timezone.now() + dt.timedelta(seconds=pause)
         Destination.objects.filter(pk=destination.pk).update(broken_until=until)
+    if pause > 0:
         pause_queue(destination.queue, pause)
 
 
