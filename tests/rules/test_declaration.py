@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.mmdb import write_database
 
 from regulars.base.errors import DomainError
+from regulars.cli.__main__ import main
 from regulars.rules.declaration import (
     UNREADABLE,
     choose_undeclared_purpose,
@@ -117,3 +119,22 @@ def test_recipients_are_written_in_lines() -> None:
         {"name": "", "hosts": ["127.0.0.1"]},
     ]
     assert recipients_as_text(read) == text
+
+
+def test_operator_declares_a_rule_and_chooses_the_purpose_of_the_others(standard_setup: None) -> None:
+    save_rule("Own", script=CALLS)
+    given = ["rules", "declare", "own", "--purpose", "share", "--recipient", "Crm: a.example", "--sends", "email"]
+
+    declared = CliRunner().invoke(main, given)
+    chosen = CliRunner().invoke(main, ["rules", "undeclared", "enrich"])
+    refused = CliRunner().invoke(main, ["rules", "undeclared", "gossip"])
+
+    assert (declared.exit_code, "crm.example" in declared.output, chosen.exit_code) == (0, True, 0)
+    rule = Rule.objects.get()
+    assert (rule.purpose_id, rule.recipients, rule.sends) == (
+        "share",
+        [{"name": "Crm", "hosts": ["a.example"]}],
+        ["email"],
+    )
+    assert purpose_of(None) == "enrich"
+    assert refused.exit_code != 0

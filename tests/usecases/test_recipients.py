@@ -121,3 +121,13 @@ def test_recipients_of_all_purposes_take_as_many_queries_as_of_one(french, djang
         Client.objects.create(client_id=f"c{number}", name="Bikes", first_party=False)
     with django_assert_num_queries(6):
         recipients_by_purpose()
+
+
+def test_what_rules_declare_is_named_under_their_purpose(standard_setup, settings):
+    settings.RULE_HOSTS = []
+    script = "(user, context, cb) => { request.post('https://crm.example/in'); request.get('https://other.example/'); cb(null, user, context); }"
+    recipients = [{"name": "Crm & Co", "hosts": ["crm.example"]}]
+    Rule.objects.create(name="Lead", slug="lead", script=script, purpose_id="share", recipients=recipients)
+
+    assert (names("share"), names("serve")) == (["Crm & Co (crm.example)"], ["other.example"])
+    assert [str(each) for each in recipients_by_purpose()["share"]] == ["Crm & Co (crm.example)"]

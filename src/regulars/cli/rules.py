@@ -61,6 +61,33 @@ def modules_list() -> None:
         click.echo(f"{module.name}@{module.version}  {module.licence or 'licence not stated'}")
 
 
+@rules.command("declare")
+@click.argument("slug")
+@click.option("--purpose", required=True, help="The key of the purpose that the rule serves.")
+@click.option(
+    "--recipient", "recipients", multiple=True, help="NAME: host, .host, {SETTING}. Replaces the earlier ones."
+)
+@click.option("--sends", multiple=True, help="The key of an attribute that the rule sends.")
+def declare(slug: str, purpose: str, recipients: tuple[str, ...], sends: tuple[str, ...]) -> None:
+    """Declare the purpose of a rule, the recipients that it calls and what it sends."""
+    from regulars.rules.declaration import recipients_from_text, undeclared_hosts
+    from regulars.rules.run import configuration
+    from regulars.rules.save import declare_rule
+
+    rule = declare_rule(slug, purpose, recipients_from_text("\n".join(recipients)), sends)
+    for host in undeclared_hosts(rule, configuration()):
+        click.echo(f"Not declared, and called under the purpose of undeclared rules: {host}")
+
+
+@rules.command("undeclared")
+@click.argument("purpose")
+def undeclared(purpose: str) -> None:
+    """Choose the purpose under which rules call what they do not declare."""
+    from regulars.rules.declaration import choose_undeclared_purpose
+
+    choose_undeclared_purpose(purpose)
+
+
 @rules.group()
 def geoip() -> None:
     """Manage the places of internet addresses that rules see."""

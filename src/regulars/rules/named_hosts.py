@@ -6,7 +6,7 @@ A rule may build an address from anything, so a host may be missing; every host 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,9 +31,9 @@ BELOW = re.compile(
 ADDRESS = re.compile(r"https?://(?:[^/\s'\"`@]*@)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)", re.IGNORECASE)
 
 
-def named_hosts() -> list[str]:
+def named_hosts(rules: Sequence[Rule] | None = None) -> list[str]:
     """Return the hosts that the enabled rules name, each once."""
-    rules = list(Rule.objects.filter(enabled=True))
+    rules = list(Rule.objects.filter(enabled=True)) if rules is None else rules
     shared = {each.key: each.value for each in RuleSetting.objects.all()} if rules else {}
     return sorted({host for rule in rules for host in hosts_in(rule.script, {**shared, **rule.settings})})
 

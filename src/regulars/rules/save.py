@@ -123,6 +123,16 @@ def find_rule(slug: str) -> Rule:
     return rule
 
 
+def declare_rule(slug: str, purpose: str, recipients: Sequence[JsonObject], sends: Sequence[str]) -> Rule:
+    """Change the declaration of a rule alone. Raises `Invalid("unknown_rule" | "unknown_purpose" | "bad_recipients" | "bad_sends")`."""
+    rule = find_rule(slug)
+    rule.purpose = get_purpose(purpose)
+    rule.recipients = [each.as_json() for each in read_recipients(recipients)]
+    rule.sends, rule.updated_at = list(read_sends(sends)), clock.now()
+    rule.save(update_fields=["purpose", "recipients", "sends", "updated_at"])
+    return rule
+
+
 def switch_rule(slug: str, on: bool) -> Rule:
     """Enable or disable a rule from the next login on, and reset its limit counter.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,8 +14,10 @@ from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.source import SOURCES, EnrichmentSource
+from regulars.rules.declaration import covers, purpose_of, read_recipients, resolved
 from regulars.rules.models import Rule
 from regulars.rules.named_hosts import named_hosts
+from regulars.rules.run import configuration
 from regulars.segments.models import Segment
 
 SERVED = "serve"  # tokens and rules carry what this purpose may use
@@ -47,8 +49,8 @@ class Recipient:
 
 def recipients_of(purpose: str) -> tuple[Recipient, ...]:
     """Return the recipients of one purpose, in an order that does not depend on the database."""
-    others = (*_destinations(), *_lookups(), *_readers())
-    return _named((*others, *(_served() if purpose == SERVED else ()))).get(purpose, ())
+    others = (*_destinations(), *_lookups(), *_readers(), *_rule_hosts())
+    return _named((*others, *(_applications() if purpose == SERVED else ()))).get(purpose, ())
 
 
 def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
@@ -56,7 +58,7 @@ def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
 
     Named are those that may receive something now: a destination that is switched off, or a source on this machine, does not.
     """
-    return _named((*_destinations(), *_lookups(), *_readers(), *_served()))
+    return _named((*_destinations(), *_lookups(), *_readers(), *_rule_hosts(), *_applications()))
 
 
 def _named(pairs: Iterable[tuple[str, Recipient]]) -> dict[str, tuple[Recipient, ...]]:
@@ -92,12 +94,6 @@ def lookup_recipient(setting: SourceSetting, source: EnrichmentSource) -> Recipi
     return Recipient(RecipientKind.LOOKUP, setting.key, name, place)
 
 
-def _served() -> Iterator[tuple[str, Recipient]]:
-    """Yield those that receive what the account needs: applications of other companies, and hosts of rules."""
-    yield from _applications()
-    yield from _rule_hosts()
-
-
 def _applications() -> Iterator[tuple[str, Recipient]]:
     """Yield applications of other companies, which receive tokens when a customer signs in there."""
     for key, name in Client.objects.filter(first_party=False).values_list("client_id", "name"):
@@ -112,12 +108,24 @@ def _readers() -> Iterator[tuple[str, Recipient]]:
 
 
 def _rule_hosts() -> Iterator[tuple[str, Recipient]]:
-    for host in rule_hosts():
-        yield SERVED, Recipient(RecipientKind.RULE_HOST, host, host, host)
+    """Yield what rules declare under their purposes, and other hosts that they may call under that of undeclared rules."""
+    rules = list(Rule.objects.filter(enabled=True))
+    shared = configuration() if rules else {}
+    declared: set[str] = set()
+    for rule in rules:
+        values = {**shared, **rule.settings}
+        for each in read_recipients(rule.recipients):
+            for host in resolved(each.hosts, values):
+                declared.add(host)
+                yield purpose_of(rule.purpose_id), Recipient(RecipientKind.RULE_HOST, host, each.name or host, host)
+    for host in rule_hosts(rules):
+        if not any(covers(pattern, host) for pattern in declared):
+            yield purpose_of(None), Recipient(RecipientKind.RULE_HOST, host, host, host)
 
 
-def rule_hosts() -> list[str]:
-    """Return the hosts that rules may call by the setting, else those that the rules name themselves."""
+def rule_hosts(rules: Sequence[Rule] | None = None) -> list[str]:
+    """Return the hosts that the enabled rules may call by the setting, else those that they name themselves."""
+    rules = list(Rule.objects.filter(enabled=True)) if rules is None else rules
     if not settings.RULE_HOSTS:
-        return named_hosts()
-    return list(settings.RULE_HOSTS) if Rule.objects.filter(enabled=True).exists() else []
+        return named_hosts(rules)
+    return list(settings.RULE_HOSTS) if rules else []
