@@ -16,7 +16,7 @@ from regulars.base.jobs.models import Job
 from regulars.base.jobs.predecessors import bring_back_forgotten
 from regulars.base.jobs.queues import configure_queue, pause_queue
 from regulars.base.jobs.run_jobs import delete_finished_jobs, lease_next, mark_done, next_waiting_jobs, run_due, run_job
-from regulars.base.jobs.tasks import Retry, enqueue, enqueue_once, handles, is_queued, retry_job
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles, is_queued, retry_job
 
 pytestmark = pytest.mark.django_db
 MANY = 4_000
@@ -161,15 +161,20 @@ def test_job_behind_one_that_was_done_ahead_comes_back(done):
     assert done == [2]
 
 
+def fail(payload) -> None:
+    raise PermanentFailure("never")
+
+
 def test_job_behind_one_that_failed_comes_back_and_is_behind_it_again(done):
-    first = enqueue("unknown", {}, key="chika")
+    handles("breaks")(fail)
+    first = enqueue("breaks", {}, key="chika")
     enqueue("note", {"n": 2}, key="chika", due_at=behind(1))
     assert lease_next().pk == first.pk
     run_job(first := Job.objects.get(pk=first.pk))
     first.refresh_from_db()
     assert first.state == "failed"
 
-    handles("unknown")(lambda payload: done.append(1))
+    handles("breaks")(lambda payload: done.append(1))
     retry_job(first)
     run_due()
 
@@ -205,7 +210,8 @@ def test_job_that_is_tried_again_keeps_its_place(done):
 
 def test_job_of_a_dead_worker_behind_another_holds_up_no_other(done):
     """A failed job that is tried again has been written before it."""
-    first = enqueue("unknown", {}, key="chika")
+    handles("breaks")(fail)
+    first = enqueue("breaks", {}, key="chika")
     second = enqueue("note", {"n": 2}, key="chika")
     run_due(limit=1)
     assert lease_next().pk == second.pk
