@@ -50,7 +50,7 @@ start_postgres() {
     if [ "$(id -u)" = 0 ]; then chown "$(postgres_user)" "$POSTGRES_FOLDER"; fi
     unprivileged "$bin/initdb" -D "$POSTGRES_FOLDER/data" -U postgres -A trust -E UTF8 --no-sync >/dev/null
     unprivileged "$bin/pg_ctl" -D "$POSTGRES_FOLDER/data" -l "$POSTGRES_FOLDER/log" -w -t 60 start \
-        -o "-c listen_addresses='' -k '$POSTGRES_FOLDER' -c fsync=off -c max_connections=200" >/dev/null ||
+        -o "-c listen_addresses='' -k '$POSTGRES_FOLDER' -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200" >/dev/null ||
         die "PostgreSQL did not start: $(cat "$POSTGRES_FOLDER/log")"
     POSTGRES_URL="postgresql://postgres@/postgres?host=$POSTGRES_FOLDER"
 }
