@@ -108,6 +108,28 @@ def _uses_database(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _only_filled_tables_are_emptied() -> Iterator[None]:
+    """After a test with transactions of its own delete the few rows that it left.
+
+    Django's TRUNCATE gives each of a hundred tables and their indexes new files on PostgreSQL, a quarter of a second.
+    """
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    def sql_flush(ops: DatabaseOperations, style: object, tables: list[str], **options: bool) -> list[str]:
+        named = [ops.quote_name(table) for table in tables]
+        looks = [f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in named]
+        if not looks:
+            return []
+        with ops.connection.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(looks))
+            return [f"DELETE FROM {name}" for (name,) in cursor.fetchall()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _hashes_cost_nothing() -> dict[str, int]:
     """Make password hashes cheap, because a real one takes longer than most tests. Returns the real cost."""
     from regulars.accounts.passwords import PasswordHasher
