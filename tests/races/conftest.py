@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -19,7 +20,8 @@ from tests.live import ANSWER_TIME, ROOT, Live, own_database, regulars
 from tests.server.test_configuration import management
 from tests.workers import once_in_a_run
 
-SHORT, LONG = 2, 50  # rounds of one race
+SHORT = 2  # rounds of one race
+LONG = int(os.environ.get("RACE_ROUNDS", "50"))
 PASSWORD = "correct horse battery 7"
 CONNECTION = "Username-Password-Authentication"
 MADE_AT_ONCE = 40

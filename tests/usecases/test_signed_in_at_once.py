@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from tests.races.conftest import rounds
 from tests.usecases.test_complete_social_login import provider_login
 
 from regulars.accounts.models import Account
@@ -19,6 +20,8 @@ from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.users import MetadataWrite, UserPatch, update_metadata, update_user
 from regulars.usecases.write_values import Authorship, by_app
 from regulars.usecases.writers import Writer
+
+__all__ = ["rounds"]  # a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("standard_setup", "lake")]
 EMAIL = "chika@example.com"
@@ -49,32 +52,33 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def vouched(strategy: str, name: str, **more: Any) -> Any:
-    claims = [ProviderClaim("email", EMAIL, "verified"), ProviderClaim("email_verified", True, "verified")]
+def vouched(strategy: str, name: str, email: str = EMAIL, **more: Any) -> Any:
+    claims = [ProviderClaim("email", email, "verified"), ProviderClaim("email_verified", True, "verified")]
     return provider_login(strategy=strategy, connection=strategy, provider_user_id=name, claims=claims, **more)
 
 
-def test_two_first_sign_ins_at_one_provider_make_one_customer():
-    first, second = at_once(*[lambda: complete_social_login(vouched("google-oauth2", "1001"))] * 2)
+def test_two_first_sign_ins_at_one_provider_make_one_customer(rounds):
+    for number in range(len(rounds)):
+        login = vouched("google-oauth2", f"100{number}", f"chika-{number}@example.com")
+        first, second = at_once(*[lambda login=login: complete_social_login(login)] * 2)
 
-    assert first == second == Account.objects.get()
-    assert Profile.objects.get().account == first
-    assert Event.objects.filter(name="Signed Up").count() == 1
+        assert first == second
+        assert Account.objects.count() == Profile.objects.count() == number + 1
+        assert Profile.objects.get(account=first)
+        assert Event.objects.filter(name="Signed Up").count() == number + 1
 
 
-def test_first_sign_ins_at_two_providers_with_one_address_are_proposed_to_be_linked():
-    at_once(
-        lambda: complete_social_login(vouched("google-oauth2", "1001")),
-        lambda: complete_social_login(vouched("github", "7")),
-    )
+def test_first_sign_ins_at_two_providers_with_one_address_are_proposed_to_be_linked(rounds):
+    for number in range(len(rounds)):
+        email = f"chika-{number}@example.com"
+        logins = [vouched("google-oauth2", f"100{number}", email), vouched("github", f"7{number}", email)]
+        accounts = at_once(*[lambda login=login: complete_social_login(login) for login in logins])
 
-    one, other = Profile.objects.order_by("pk")
-    assert one.account
-    assert other.account
-    assert one.account != other.account
-    assert one.document["email"] == other.document["email"] == EMAIL
-    assert [each.profile for each in find_link_proposals(one)] == [other]
-    assert [each.profile for each in find_link_proposals(other)] == [one]
+        one, other = Profile.objects.filter(account__in=accounts).order_by("pk")
+        assert Profile.objects.count() == 2 * (number + 1)
+        assert one.document["email"] == other.document["email"] == email
+        assert [each.profile for each in find_link_proposals(one)] == [other]
+        assert [each.profile for each in find_link_proposals(other)] == [one]
 
 
 def test_an_application_and_a_rule_write_beside_a_sign_in_and_nothing_is_lost():

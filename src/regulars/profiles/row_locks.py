@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from django.db import IntegrityError
+
 from regulars.base.errors import NotFound
 
 from .models import Profile
@@ -40,6 +42,21 @@ def hold(profiles: Iterable[Profile]) -> None:
         raise NotFound("customer_erased", "This customer was erased.")
     for number, row in rows.items():
         copy_columns(row, missing[number])
+
+
+@contextmanager
+def noticing_erasure(profile: Profile) -> Iterator[None]:
+    """Say that the customer was erased, where the database says that a new row refers to a customer who is gone.
+
+    For rows that are written without the lock of the customer's row, which would cost each sign-in a query. Around the
+    transaction: SQLite looks at its end. Raises `NotFound("customer_erased")`.
+    """
+    try:
+        yield
+    except IntegrityError:
+        if Profile.objects.filter(pk=profile.pk).exists():
+            raise
+        raise NotFound("customer_erased", "This customer was erased.") from None
 
 
 def copy_columns(row: Profile, target: Profile) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, NotFound
 from regulars.base.tokens.jwt import verify
 from regulars.base.tokens.kinds import TokenKind
 from regulars.oauth import consents
@@ -93,7 +93,12 @@ def authorize(context: AuthorizationContext) -> dict[str, Any] | InteractionRequ
     request, customer = context.request, context.customer
     login = Login(customer.profile, request.client, _login_context(context), request.scopes, context.progress)
     login.single_claims = [*request.id_token_claims, *request.userinfo_claims]
-    outcome = log_in(login, lambda decision: _issue(context, decision))
+    try:
+        outcome = log_in(login, lambda decision: _issue(context, decision))
+    except NotFound as missing:
+        if missing.code != "customer_erased":
+            raise
+        return _to_sign_in_after_erasure(context)
     context.progress = login.progress
     match outcome:
         case Denied() as denied:
@@ -124,6 +129,14 @@ def check_session(context: AuthorizationContext) -> InteractionRequired | None:
     if request.is_silent or context.came_from == Wait.LOGIN:
         raise OAuthError("login_required", "Login required")
     return _to_sign_in(context, again=context.is_authenticated or "login" in request.prompts)
+
+
+def _to_sign_in_after_erasure(context: AuthorizationContext) -> InteractionRequired:
+    """Go on without the account and the session, which an erasure deleted while this login was under way."""
+    context.session, context.pending.account, context.is_authenticated = None, None, False
+    if context.request.is_silent:
+        raise OAuthError("login_required", "Login required")
+    return _to_sign_in(context, again=False)
 
 
 def _second_factor(context: AuthorizationContext) -> InteractionRequired | None:

@@ -13,7 +13,7 @@ from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.rate_limits import Attempt, TooManyAttempts, attempting
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, NotFound
 from regulars.clients.cache import find_api_access, is_public
 from regulars.clients.models import Client
 from regulars.oauth import authorization_codes, device_codes, refresh_tokens
@@ -26,6 +26,7 @@ from regulars.oauth.protocol_errors import OAuthError, about_grant
 from regulars.oauth.sessions import add_client
 from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account
+from regulars.profiles.row_locks import noticing_erasure
 from regulars.profiles.sign_in import sign_in_block
 
 from .login import MFA_REQUIRED, REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
@@ -61,7 +62,12 @@ def issue_tokens(params: Mapping[str, str], headers: Mapping[str, str], caller: 
         raise OAuthError("invalid_dpop_proof", "This app must prove with each request that it has its key (DPoP).")
     if grant_type not in client.grant_types:
         raise OAuthError("unauthorized_client", "Grant type not allowed for the client.")
-    return GRANT_HANDLERS[grant_type](TokenRequest(client, params, jkt, caller))
+    try:
+        return GRANT_HANDLERS[grant_type](TokenRequest(client, params, jkt, caller))
+    except NotFound as missing:
+        if missing.code != "customer_erased":
+            raise
+        raise refresh_tokens.unknown_token() from None  # an erasure ended every grant of the customer meanwhile
 
 
 def handle_authorization_code(request: TokenRequest) -> TokenResponse:
@@ -72,7 +78,7 @@ def handle_refresh_token(request: TokenRequest) -> TokenResponse:
     if request.params.get("refresh_token") is None:
         raise OAuthError("invalid_request", "Missing 'refresh_token' in request.")
     token = refresh_tokens.find(request.params["refresh_token"], request.client)
-    with about_grant(token.grant.answers):
+    with about_grant(token.grant.answers), noticing_erasure(token.profile):
         return _renewed(request, token)
 
 

@@ -31,6 +31,7 @@ from regulars.profiles.assertions import Place
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import account_terms
 from regulars.profiles.models import Profile
+from regulars.profiles.row_locks import noticing_erasure
 from regulars.questions.models import Impression, Question
 from regulars.questions.next_question import NotShown, next_question
 from regulars.rules.auth0_context import Auth0Context
@@ -101,13 +102,15 @@ def log_in(login: Login, issue: Callable[[TokenDecision], T]) -> T | Interaction
     """Run the remaining steps; `issue` turns the decision into codes or tokens.
 
     `issue` runs in the transaction that records the login: neither exists without the other. Writes of rules are part of
-    it, so that segments are evaluated once. When they fail, the login continues without them.
+    it, so that segments are evaluated once. When they fail, the login continues without them. Raises
+    `NotFound("customer_erased")`.
     """
     started = time.monotonic()
-    _let_rules_see_answer(login)
-    stopped = _run(APPLY_RULES, login, started)
     try:
-        return _write_and_issue(login, issue, stopped, started)
+        with noticing_erasure(login.profile):
+            _let_rules_see_answer(login)
+            stopped = _run(APPLY_RULES, login, started)
+            return _write_and_issue(login, issue, stopped, started)
     finally:
         if login.outcome:
             continue_rules(login.profile, login.outcome)
