@@ -10,7 +10,7 @@ import pytest
 from tests.oidc.app import CALLBACK, CHALLENGE, VERIFIER
 from tests.races.conftest import Customer, Pair, Send
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.long]
 # An application, and a rule that runs at each of its sign-ins.
 SET_UP = """
 import django, json
