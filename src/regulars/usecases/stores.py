@@ -1,6 +1,6 @@
 """How long every table and every entry of the home folder is kept: a kind of `retention`, a task, its customer, or for ever.
 
-A test compares the lists with the models and with what the program writes into the home folder: whoever adds one decides here.
+A test compares the lists with the models and with what the program writes into the home folder: a new one needs its line here.
 """
 
 from __future__ import annotations
