@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from regulars.base.crypto import fingerprint, random_secret
 from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
+from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.clients.cache import find_api, is_public
 from regulars.clients.models import Client
 from regulars.profiles.models import Profile
@@ -109,6 +110,7 @@ def _check_verifier(verifier: str, challenge: str, *, required: bool) -> None:
         raise _invalid_code()
 
 
+@repeat_after_deadlock  # with an erasure, which deletes the code
 def redeem(code: str, client: Client, jkt: str, answers: str) -> tuple[Grant, str] | None:
     """Return grant and refresh token to exactly one of any number of callers.
 
