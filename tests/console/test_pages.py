@@ -92,7 +92,7 @@ def test_home_costs_the_same_for_one_customer_as_for_many(console, chika, django
     for number in range(20):
         _named(number, f"Customer {number}")
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         console.get("/console/")
 
 

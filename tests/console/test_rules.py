@@ -19,6 +19,7 @@ from regulars.consent.refresh import refresh_views
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.rules.auto_disable import HITS, count_limit
+from regulars.rules.declaration import chosen_purpose
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.run import run
 from regulars.rules.save import order_rules, save_rule, set_setting
@@ -364,9 +365,9 @@ def test_many_rules_and_runs_cost_few_queries(console, chika, django_assert_max_
     for _ in range(12):
         run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         console.get("/console/rules")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         console.get("/console/rules/rule-1")
 
 
@@ -539,3 +540,59 @@ def test_the_gallery_is_found_by_words_and_by_category(console):
     assert "slack-new-customer" in [card["template"].key for _, cards in slack.context["gallery"] for card in cards]
     assert slack.context["found"] < len(all_templates())
     assert "No template matches" in nothing.content.decode()
+
+
+CALLS = "function (user, context, callback) { fetch('https://api.crm.example/1', {method: 'POST', body: user.email}); callback(null, user, context); }"
+
+
+def test_first_rule_that_calls_undeclared_asks_for_the_purpose_of_such_rules(console):
+    form = {**console.fields("/console/rules/new"), "name": "CRM", "script": CALLS}
+
+    refused = console.post("/console/rules/new", form)
+
+    page = refused.content.decode()
+    assert (refused.status_code, 'name="undeclared_purpose"' in page) == (400, True)
+    assert "It calls api.crm.example without declaring it" in page
+    assert not Rule.objects.exists()
+    saved = console.post("/console/rules/new", {**form, "undeclared_purpose": "share"})
+    assert (saved.status_code, chosen_purpose(), Rule.objects.get().purpose) == (302, "share", None)
+    assert "calls api.crm.example" in console.get("/console/rules").content.decode()
+    console.post("/console/rules/crm/switch", {"on": "1"})
+    record = console.get("/console/privacy/record").content.decode()
+    assert '<span class="chip warn">undeclared</span> api.crm.example' in record
+    again = {**console.fields("/console/rules/new"), "name": "CRM 2", "script": CALLS}
+    assert console.post("/console/rules/new", again).status_code == 302  # it is asked once
+
+
+def test_declaration_is_saved_shown_and_asks_nothing(console):
+    declared = {
+        "purpose": "share",
+        "recipients": "Our CRM: api.crm.example, .crm.example",
+        "sends": "email, user_metadata.size",
+    }
+    form = {**console.fields("/console/rules/new"), "name": "CRM", "script": CALLS, **declared}
+    assert console.post("/console/rules/new", form).status_code == 302
+
+    rule = Rule.objects.get()
+
+    assert (rule.purpose_id, rule.sends) == ("share", ["email", "user_metadata.size"])
+    assert rule.recipients == [{"name": "Our CRM", "hosts": ["api.crm.example", ".crm.example"]}]
+    assert {name: console.fields("/console/rules/crm")[name] for name in declared} == declared
+    assert "undeclared" not in console.get("/console/rules").content.decode()
+    page = console.post(
+        "/console/rules/crm", {**console.fields("/console/rules/crm"), "recipients": "CRM: not a host!"}
+    )
+    assert (page.status_code, "is no host" in page.content.decode()) == (400, True)
+
+
+def test_template_keeps_its_declaration_when_its_settings_are_saved(console):
+    console.post("/console/rules/templates/lytics-profile", {"setting.LYTICS_KEY": "k"})
+    before = Rule.objects.get()
+    console.post(
+        f"/console/rules/{before.slug}", {**console.fields(f"/console/rules/{before.slug}"), "name": "Renamed"}
+    )
+
+    after = Rule.objects.get()
+
+    assert after.name == "Renamed"
+    assert (after.purpose_id, after.recipients, after.sends) == (before.purpose_id, before.recipients, before.sends)

@@ -32,7 +32,9 @@ from regulars.events.models import Source
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.models import Attribute
 from regulars.questions.models import Question
+from regulars.rules.declaration import purpose_of, read_recipients, undeclared_hosts
 from regulars.rules.models import Rule
+from regulars.rules.run import configuration
 
 from .correct_facts import may_correct, may_staff_correct
 from .recipients import SERVED, Recipient, RecipientKind, recipients_by_purpose, rule_hosts
@@ -99,11 +101,18 @@ class PurposeRecord:
 
 @dataclass(frozen=True)
 class RuleRecord:
-    """A rule that runs at each login, and the metadata that its code names."""
+    """A rule that runs at each login, what it declares, and the metadata that its code names.
+
+    `undeclared` are hosts that it calls without declaring them: under the purpose of undeclared rules.
+    """
 
     name: str
     moment: str
     metadata: tuple[str, ...]
+    purpose: str
+    recipients: tuple[str, ...]
+    sends: tuple[str, ...]
+    undeclared: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -223,10 +232,22 @@ def _rules(attributes: Iterable[Attribute]) -> tuple[RuleRecord, ...]:
     roots = {each.key: each.metadata_path.split(".")[1] for each in attributes if "." in each.metadata_path}
     words = {key: re.compile(rf"\b{re.escape(root)}\b") for key, root in roots.items()}
     found = []
-    for rule in Rule.objects.filter(enabled=True).order_by("order", "pk"):
+    rules = list(Rule.objects.filter(enabled=True).order_by("order", "pk"))
+    labels, shared = dict(Purpose.objects.values_list("key", "label")), configuration() if rules else {}
+    for rule in rules:
         uses_metadata = "metadata" in rule.script.lower()
         named = sorted(key for key, word in words.items() if uses_metadata and word.search(rule.script))
-        found.append(RuleRecord(rule.name, rule.moment, tuple(named)))
+        found.append(
+            RuleRecord(
+                rule.name,
+                rule.moment,
+                tuple(named),
+                purpose=labels[purpose_of(rule.purpose_id)],
+                recipients=tuple(each.name or ", ".join(each.hosts) for each in read_recipients(rule.recipients)),
+                sends=tuple(rule.sends),
+                undeclared=tuple(undeclared_hosts(rule, shared)),
+            )
+        )
     return tuple(found)
 
 

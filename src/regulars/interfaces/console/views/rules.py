@@ -19,11 +19,21 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import HIDDEN, SettingField, fill_settings, masked_settings
+from regulars.consent.models import Purpose
 from regulars.profiles.models import Profile
 from regulars.rules import monty
+from regulars.rules.declaration import (
+    choose_undeclared_purpose,
+    chosen_purpose,
+    recipients_as_text,
+    recipients_from_text,
+    undeclared_hosts,
+    undeclared_purpose,
+)
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.python import file_rules, python_rules
 from regulars.rules.replay_runs import shadow
+from regulars.rules.run import configuration
 from regulars.rules.save import (
     check,
     delete_setting,
@@ -213,7 +223,7 @@ def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> Htt
             record.runs += 1
             record.failures += step["how"] == "failed"
             record.last = record.last or run
-    rows, fared, wrong = list(Rule.objects.all()), statistics, wrong or {}
+    rows, fared, wrong, shared = list(Rule.objects.all()), statistics, wrong or {}, configuration()
     query = request.GET.get("q", "").strip()
     words = query.lower().split()
     found = [
@@ -222,7 +232,7 @@ def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> Htt
         if all(word in f"{each.title} {each.why} {each.category}".lower() for word in words)
     ]
     context = {
-        "rows": [(rule, fared.get(rule.slug, RunStatistics())) for rule in rows],
+        "rows": [(rule, fared.get(rule.slug, RunStatistics()), undeclared_hosts(rule, shared)) for rule in rows],
         "gallery": _gallery(request, found, {rule.slug: rule for rule in rows}, wrong),
         "form_state": form_state(request, _shared_shown(), wrong.get("shared")),
         "key_given": wrong.get("key_given", ""),
@@ -291,6 +301,10 @@ def _apply(request: HttpRequest, edited: Rule) -> None:
     edited.deny_on_failure = request.POST.get("deny_on_failure") == "on"
     edited.own_realm = request.POST.get("own_realm") == "on"
     edited.timeout = _seconds(request.POST.get("timeout", ""), edited.timeout)
+    if "purpose" in request.POST:
+        edited.purpose = Purpose.objects.filter(key=request.POST["purpose"]).first()
+        edited.recipients = recipients_from_text(request.POST.get("recipients", ""))
+        edited.sends = [name.strip() for name in request.POST.get("sends", "").split(",") if name.strip()]
 
 
 def _shown(rule: Rule) -> FormContent:
@@ -304,6 +318,9 @@ def _shown(rule: Rule) -> FormContent:
             "timeout": str(rule.timeout),
             "deny_on_failure": rule.deny_on_failure,
             "own_realm": rule.own_realm,
+            "purpose": rule.purpose_id or "",
+            "recipients": recipients_as_text(rule.recipients),
+            "sends": ", ".join(rule.sends),
             **{SETTING + key: rule.settings.get(key, "") for key in sorted(plain)},
             "remove": [],
             "new_key": "",
@@ -359,11 +376,14 @@ def _save(request: HttpRequest, edited: Rule, saved: Rule | None) -> HttpRespons
     if saved is None:
         with creating(request) as sent:
             made = _written(request, edited, None)
+            _choose_undeclared_purpose(request, made)
             sent.address = f"/console/rules/{made.slug}"
             return _said(request, made)
     with editing(request, saved, _shown) as row:
         _apply(request, row)
-        return _said(request, _written(request, row, row))
+        made = _written(request, row, row)
+        _choose_undeclared_purpose(request, made)
+        return _said(request, made)
 
 
 def _written(request: HttpRequest, edited: Rule, row: Rule | None) -> Rule:
@@ -378,9 +398,25 @@ def _written(request: HttpRequest, edited: Rule, row: Rule | None) -> Rule:
         settings=_settings(request, edited, _fields(edited)),
         timeout=edited.timeout,
         own_realm=edited.own_realm,
+        purpose=edited.purpose_id or "",
+        recipients=edited.recipients,
+        sends=edited.sends,
         rule=row,
         new=row is None,
     )
+
+
+def _choose_undeclared_purpose(request: HttpRequest, made: Rule) -> None:
+    """Keep the purpose of undeclared rules that was chosen with the first one. Raises `Invalid("choose_purpose" | "unknown_purpose")`."""
+    given = request.POST.get("undeclared_purpose", "")
+    if given:
+        choose_undeclared_purpose(given)
+    elif not chosen_purpose() and undeclared_hosts(made, configuration()):
+        raise Invalid(
+            "choose_purpose",
+            "This rule calls what it does not declare. Declare it, or choose the purpose under which rules do that.",
+            "undeclared_purpose",
+        )
 
 
 def _said(request: HttpRequest, made: Rule) -> HttpResponse:
@@ -396,6 +432,14 @@ def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str], shown: 
     tried = report_trial(edited, *given, really=really, gate_of=CustomerCallGate)
     edited.settings = kept
     return _editor_page(request, edited, shown, tried=tried)
+
+
+def _undeclared(edited: Rule) -> list[str]:
+    """Return the hosts that a rule calls without declaring them; none while what was typed about them cannot be read."""
+    try:
+        return undeclared_hosts(edited, configuration())
+    except Invalid:
+        return []
 
 
 def _editor_page(
@@ -414,6 +458,8 @@ def _editor_page(
     newest = RuleRun.objects.select_related("profile").order_by("-id")
     runs = newest[:RECENT_RUNS] if edited.slug else []
     steps = [(run, step) for run in runs for step in run.shown_steps if step["rule"] == edited.slug][:RUNS]
+    purposes = list(Purpose.objects.filter(active=True).order_by("key").values_list("key", "label"))
+    labels, hosts = dict(purposes), _undeclared(edited)
     people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
     context = {
         "rule": edited,
@@ -433,6 +479,12 @@ def _editor_page(
         "languages": _languages() if not edited.slug else [],
         "mode": MODES.get(edited.language, ""),
         "installed": [*python_rules, *file_rules()] if edited.language == Rule.Language.PYTHON else [],
+        "purposes": [("", "None: it is undeclared"), *purposes],
+        "recipients": recipients_as_text(edited.recipients),
+        "sends": ", ".join(edited.sends),
+        "undeclared": hosts,
+        "undeclared_purposes": [("", "Choose one"), *purposes] if hosts and not chosen_purpose() else [],
+        "undeclared_purpose": labels.get(undeclared_purpose(), undeclared_purpose()),
         "how_to_write": HOW_TO_WRITE.get(edited.language, ""),
         "warnings": warnings(edited.script) if edited.slug and not problem and edited.language in JAVASCRIPT else [],
         "user_id": request.POST.get("user_id", ""),
