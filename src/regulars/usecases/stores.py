@@ -171,7 +171,7 @@ HOME: dict[str, StorePeriod] = {
         "files of destinations: lists that staff collect; a deletion request takes a customer's lines out"
     ),
     "journal.jsonl": _kind("journal"),
-    "lake": StorePeriod(Ends.RETENTION, ("events",), "older versions of a table: a day, by the task `lake.compact`"),
+    "lake": StorePeriod(Ends.RETENTION, ("events",), "superseded files of a table: an hour, by the task `lake.tidy`"),
     "lock": _never("an empty file"),
     "mail": _kind("mails"),
     "regulars.sqlite3": _never("the database: its tables end as said above"),
