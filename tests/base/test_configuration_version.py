@@ -22,13 +22,24 @@ from regulars.base.db.compiled_query import CompiledUpdate, param
 from regulars.base.tokens.models import SigningKey
 from regulars.clients import cache
 from regulars.clients.models import Client, ClientGrant, ResourceServer
+from regulars.consent.models import Purpose
 from regulars.events.models import Source
 from regulars.profiles.models import Attribute
+from regulars.rules.models import UndeclaredRules
 
 
 def _grant(number: int) -> ClientGrant:
     api = ResourceServer.objects.get_or_create(identifier="https://orders.example/")[0]
     return ClientGrant(client=Client.objects.create(client_id=f"grantee-{number}"), resource_server=api)
+
+
+def _undeclared(number: int) -> UndeclaredRules:
+    _purpose("another")
+    return UndeclaredRules(purpose=_purpose(f"purpose-{number}"))
+
+
+def _purpose(key: str) -> Purpose:
+    return Purpose.objects.get_or_create(key=key, defaults={"label": key, "text": key})[0]
 
 
 # A row of each, unsaved, and a field that can be changed.
@@ -42,6 +53,7 @@ SAMPLES: dict[type[models.Model], tuple[Callable[[int], models.Model], str, obje
         clock.now(),
     ),
     Source: (lambda number: Source(name="Shop", slug=f"shop-{number}"), "enabled", False),
+    UndeclaredRules: (_undeclared, "purpose_id", "another"),
     Attribute: (lambda number: Attribute(key=f"shoe-{number}", label="Shoe"), "metadata_path", "user_metadata.shoe"),
 }
 

@@ -79,6 +79,7 @@ PAGES = {
     "privacy/attributes": ("marketer", ""),
     "privacy/attributes/<str:key>": ("marketer", "admin"),
     "privacy/record": ("marketer", ""),
+    "privacy/requests/<int:number>/done": ("", "admin"),
     "privacy/record.json": ("marketer", ""),
     "privacy/consents/import": ("", "admin"),
     "privacy/retention": ("", "admin"),

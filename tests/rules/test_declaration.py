@@ -123,7 +123,7 @@ def test_recipients_are_written_in_lines() -> None:
 
 def test_operator_declares_a_rule_and_chooses_the_purpose_of_the_others(standard_setup: None) -> None:
     save_rule("Own", script=CALLS)
-    given = ["rules", "declare", "own", "--purpose", "share", "--recipient", "Crm: a.example", "--sends", "email"]
+    given = ["rules", "declare", "own", "share", "--recipient", "Crm: a.example", "--sends", "email"]
 
     declared = CliRunner().invoke(main, given)
     chosen = CliRunner().invoke(main, ["rules", "undeclared", "enrich"])

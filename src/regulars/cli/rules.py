@@ -63,7 +63,7 @@ def modules_list() -> None:
 
 @rules.command("declare")
 @click.argument("slug")
-@click.option("--purpose", required=True, help="The key of the purpose that the rule serves.")
+@click.argument("purpose")
 @click.option(
     "--recipient", "recipients", multiple=True, help="NAME: host, .host, {SETTING}. Replaces the earlier ones."
 )
