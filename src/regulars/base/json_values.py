@@ -1,4 +1,4 @@
-"""Compare JSON values as JSON means them. Python takes true for 1."""
+"""Compare JSON values as JSON means them (Python takes true for 1), and read what is inside them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ def same_json(one: Any, other: Any) -> bool:
 def is_empty(value: Any) -> bool:
     """Return whether a value says nothing: null, or an empty text, list or object. `0` and `false` do."""
     return value is None or (isinstance(value, str | list | dict) and not value)
+
+
+def value_at(value: Any, *path: str | int) -> Any:
+    """Return what stands at a path of keys and positions, None where the path ends before."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value

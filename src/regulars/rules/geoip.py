@@ -18,6 +18,7 @@ from babel.core import get_global
 from django.conf import settings
 
 from regulars.base.errors import DomainError
+from regulars.base.json_values import value_at
 from regulars.profiles.derive import continent_of_country
 
 from .auth0_context import GeoIp
@@ -89,35 +90,26 @@ def place_of(address: str) -> GeoIp | None:
 
 def _auth0_fields(record: Mapping[str, Any]) -> GeoIp | None:
     """Read MaxMind's nested records and flat ones, such as `{"country_code": "SE"}`."""
-    code = str(record.get("country_code") or _at(record, "country", "iso_code") or "").upper()
+    code = str(record.get("country_code") or value_at(record, "country", "iso_code") or "").upper()
     if len(code) != 2:
         return None
     place: dict[str, Any] = {
         "country_code": code,
         "country_code3": _three_letters().get(code),
-        "country_name": _at(record, "country", "names", "en") or Locale("en").territories.get(code),
-        "continent_code": _at(record, "continent", "code") or CONTINENT_CODES.get(continent_of_country(code)),
-        "city_name": _at(record, "city", "names", "en") or record.get("city"),
-        "subdivision_code": _at(record, "subdivisions", 0, "iso_code"),
-        "subdivision_name": _at(record, "subdivisions", 0, "names", "en") or record.get("state1"),
-        "latitude": _number(_at(record, "location", "latitude") or record.get("latitude")),
-        "longitude": _number(_at(record, "location", "longitude") or record.get("longitude")),
-        "time_zone": _at(record, "location", "time_zone") or record.get("timezone"),
+        "country_name": value_at(record, "country", "names", "en") or Locale("en").territories.get(code),
+        "continent_code": value_at(record, "continent", "code") or CONTINENT_CODES.get(continent_of_country(code)),
+        "city_name": value_at(record, "city", "names", "en") or record.get("city"),
+        "subdivision_code": value_at(record, "subdivisions", 0, "iso_code"),
+        "subdivision_name": value_at(record, "subdivisions", 0, "names", "en") or record.get("state1"),
+        "latitude": _number(value_at(record, "location", "latitude") or record.get("latitude")),
+        "longitude": _number(value_at(record, "location", "longitude") or record.get("longitude")),
+        "time_zone": value_at(record, "location", "time_zone") or record.get("timezone"),
     }
     texts = place.keys() - {"latitude", "longitude"}
     known = {
         key: value for key, value in place.items() if value is not None and (key not in texts or isinstance(value, str))
     }
     return cast(GeoIp, known)
-
-
-def _at(record: Any, *path: str | int) -> Any:
-    for step in path:
-        try:
-            record = record[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return record
 
 
 def _number(value: Any) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any
 import maxminddb
 
 from regulars.base.errors import Invalid
+from regulars.base.json_values import value_at
 
 from ..files import check_file, loaded
 from ..source import LAST_IP, EnrichmentSource, LookupFailed, SettingField
@@ -54,9 +55,9 @@ class IpLocation(EnrichmentSource):
         if not isinstance(found, dict):
             return {}
         read = {
-            "network_country": found.get("country_code") or _at(found, "country", "iso_code"),
-            "network_region": _at(found, "subdivisions", 0, "iso_code"),
-            "time_zone": _at(found, "location", "time_zone"),
+            "network_country": found.get("country_code") or value_at(found, "country", "iso_code"),
+            "network_region": value_at(found, "subdivisions", 0, "iso_code"),
+            "time_zone": value_at(found, "location", "time_zone"),
         }
         return {key: value for key, value in read.items() if isinstance(value, str) and value}
 
@@ -66,15 +67,6 @@ def _opened(path: Path) -> maxminddb.Reader:
         return maxminddb.open_database(path, maxminddb.MODE_MEMORY)
     except maxminddb.InvalidDatabaseError:
         raise ValueError("no database in MaxMind's format") from None
-
-
-def _at(record: Any, *path: str | int) -> Any:
-    for step in path:
-        try:
-            record = record[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return record
 
 
 ip_location = IpLocation()
