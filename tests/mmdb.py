@@ -16,13 +16,13 @@ def write_database(path: Path, network: str, record: dict[str, Any]) -> None:
     nodes = len(bits)
     tree = b"".join(_node(step, bit, nodes) for step, bit in enumerate(bits))
     about = {
-        "node_count": _Uint(nodes),
-        "record_size": _Uint(24),
-        "ip_version": _Uint(4),
+        "node_count": Uint(nodes),
+        "record_size": Uint(24),
+        "ip_version": Uint(4),
         "database_type": "Test",
-        "binary_format_major_version": _Uint(2),
-        "binary_format_minor_version": _Uint(0),
-        "build_epoch": _Uint(1),
+        "binary_format_major_version": Uint(2),
+        "binary_format_minor_version": Uint(0),
+        "build_epoch": Uint(1),
         "languages": [],
         "description": {},
     }
@@ -36,7 +36,7 @@ def _node(step: int, bit: int, nodes: int) -> bytes:
     return b"".join(number.to_bytes(3, "big") for number in pair)
 
 
-class _Uint(int):
+class Uint(int):
     """An unsigned number of the metadata."""
 
 
@@ -44,7 +44,7 @@ def _encoded(value: Any) -> bytes:
     match value:
         case str():
             return _head(2, len(value.encode())) + value.encode()
-        case _Uint():
+        case Uint():
             raw = value.to_bytes(4, "big").lstrip(b"\0")
             return _head(6, len(raw)) + raw
         case dict():

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.mmdb import write_database
+from tests.mmdb import Uint, write_database
 from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
@@ -84,6 +84,17 @@ def test_a_record_without_a_country_is_no_place(places: Path, record: dict[str, 
     write_database(places, SWEDEN, record)
 
     assert place_of("193.10.2.3") is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"location": {"latitude": Uint(0), "longitude": Uint(0)}}, {"latitude": Uint(0), "longitude": Uint(0)}],
+)
+def test_a_place_on_the_equator_and_the_first_meridian_is_one(places: Path, record: dict[str, Any]) -> None:
+    write_database(places, SWEDEN, {"country_code": "GH", **record})
+
+    found = place_of("193.10.2.3") or {}
+    assert (found.get("latitude"), found.get("longitude")) == (0.0, 0.0)
 
 
 def test_a_file_that_is_replaced_is_read_anew(places: Path) -> None:

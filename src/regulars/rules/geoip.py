@@ -93,6 +93,7 @@ def _auth0_fields(record: Mapping[str, Any]) -> GeoIp | None:
     code = str(record.get("country_code") or value_at(record, "country", "iso_code") or "").upper()
     if len(code) != 2:
         return None
+    where = record.get("location", record)
     place: dict[str, Any] = {
         "country_code": code,
         "country_code3": _three_letters().get(code),
@@ -101,8 +102,8 @@ def _auth0_fields(record: Mapping[str, Any]) -> GeoIp | None:
         "city_name": value_at(record, "city", "names", "en") or record.get("city"),
         "subdivision_code": value_at(record, "subdivisions", 0, "iso_code"),
         "subdivision_name": value_at(record, "subdivisions", 0, "names", "en") or record.get("state1"),
-        "latitude": _number(value_at(record, "location", "latitude") or record.get("latitude")),
-        "longitude": _number(value_at(record, "location", "longitude") or record.get("longitude")),
+        "latitude": _number(value_at(where, "latitude")),
+        "longitude": _number(value_at(where, "longitude")),
         "time_zone": value_at(record, "location", "time_zone") or record.get("timezone"),
     }
     texts = place.keys() - {"latitude", "longitude"}
