@@ -48,7 +48,7 @@ from regulars.events.models import Source
 from regulars.interfaces.console.pages import PROVED
 from regulars.usecases.complete_social_login import sign_up
 from regulars.usecases.save_segment import save_and_evaluate
-from django.contrib.sessions.backends.db import SessionStore
+from regulars.serving.session_store import SessionStore
 from tests.sessions import open_session
 name = "Username-Password-Authentication"
 Connection.objects.update_or_create(name=name, defaults={{"strategy": "auth0", "display_name": "E-mail", "enabled": True}})

@@ -6,13 +6,16 @@ Migrations take four of the six seconds of a set-up. Real first starts are those
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -53,7 +56,16 @@ def forget_tables() -> None:
 
 
 def _tables() -> Path:
-    return Path(os.environ["REGULARS_HOME"]) / "tables"
+    """Return the folder of this run: in the home of the tests, or, for a benchmark, one that its process removes."""
+    return Path(os.environ.get("REGULARS_HOME") or _of_this_process()) / "tables"
+
+
+@cache
+def _of_this_process() -> str:
+    made = tempfile.mkdtemp(prefix="regulars-tables-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    atexit.register(forget_tables)
+    return made
 
 
 def _template() -> str:
